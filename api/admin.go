@@ -1,0 +1,50 @@
+package api
+
+import "readmit.dev/readmit/policy"
+
+// Paths of the operator's socket. Who can open the socket is the operator;
+// nothing of this is reachable over the network.
+const (
+	AdminSocket   = "admin.sock" // in the data folder, mode 0600
+	AdminInvite   = "/admin/invite"
+	AdminPolicy   = "/admin/policy" // GET, and POST of a policy.Policy
+	AdminDisable  = "/admin/disable"
+	AdminEnable   = "/admin/enable"
+	AdminUnlock   = "/admin/unlock"
+	AdminExplain  = "/admin/explain"  // Explain -> cause.Report
+	AdminActivity = "/admin/activity" // AdminAccount -> Activities
+	AdminAccounts = "/admin/accounts" // GET -> AdminAccountList
+	AdminMetrics  = "/metrics"
+)
+
+// AdminAccount names the account an operator's call is about.
+type AdminAccount struct {
+	Account string `json:"account"`
+}
+
+// AdminInvitation allows one sign-up, or, for an account that exists, one more
+// enrolment without a code.
+type AdminInvitation struct {
+	Account    string `json:"account"`
+	Invitation string `json:"invitation"`
+	Expires    int64  `json:"expires"` // Unix seconds
+}
+
+// AdminAccountList lists the accounts.
+type AdminAccountList struct {
+	Accounts []AdminAccountState `json:"accounts"`
+}
+
+// AdminAccountState is an account as the operator sees it.
+type AdminAccountState struct {
+	Account  string `json:"account"`
+	Created  int64  `json:"created"`            // Unix seconds
+	Disabled int64  `json:"disabled,omitempty"` // Unix seconds
+	Devices  int    `json:"devices"`
+	Locked   int64  `json:"locked_until,omitempty"` // strangers, Unix seconds
+}
+
+// AdminPolicyState is the answer of AdminPolicy.
+type AdminPolicyState struct {
+	Policy policy.Policy `json:"policy"`
+}

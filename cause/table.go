@@ -1,0 +1,212 @@
+package cause
+
+var (
+	signIn = []string{"readmit", "sign-in", "--server", "{server}", "--account", "{account}"}
+	doctor = []string{"readmit", "doctor", "--fix"}
+)
+
+// table holds the causes, roots before what they hide: where several hold at
+// once, the first one here is the likeliest.
+var table = []Row{
+	{
+		Code: "service-fault", Title: "The account server could not do its work", Audience: Anyone,
+		Proof: CheckStore, With: []Check{CheckServer},
+		Remedies: []Remedy{
+			{By: AnOperator, Do: "Free space or repair the disk under the server's data folder; it goes on by itself as soon as it can write."},
+			{By: Person, Do: "Nothing is wrong with your password: it was not checked. Try again in a few minutes.", Argv: signIn},
+		},
+	},
+	{
+		Code: "state-damaged", Title: "This device's Readmit state is damaged", Audience: Anyone,
+		Proof: CheckStateFile, With: []Check{CheckStateAside},
+		Remedies: []Remedy{
+			{By: ADevice, Do: "Move the damaged file aside and restore it from what is intact.", Argv: doctor, Undo: true},
+		},
+	},
+	{
+		Code: "clock-off", Title: "This device's clock is wrong", Audience: Anyone,
+		Proof: CheckClock,
+		Remedies: []Remedy{
+			{By: Person, Do: "Switch on automatic date and time in this device's settings, wait until it is right, and sign in again.", Argv: signIn},
+		},
+	},
+	{
+		Code: "unreachable", Title: "The account server cannot be reached from here", Audience: Anyone,
+		Proof: CheckConnection, With: []Check{CheckName, CheckServer}, HiddenBy: []Code{"state-damaged"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Check the network and the server's address; open any page in a browser to pass a guest network's welcome page. Then sign in again.", Argv: signIn},
+			{By: AnOperator, Do: "If others cannot reach it either: see that the server runs and listens on its public address."},
+		},
+	},
+	{
+		Code: "tls-intercepted", Title: "Something between this device and the server answers in its place", Audience: Anyone,
+		Proof: CheckTLS, With: []Check{CheckTLSKey}, HiddenBy: []Code{"clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Leave this network, or switch off the proxy or security program that opens encrypted connections. Do not type your password until this is gone."},
+			{By: AnOperator, Do: "If the server's certificate was renewed by another authority: give devices that authority's certificate."},
+		},
+	},
+	{
+		Code: "client-outdated", Title: "This client is older than the server allows", Audience: Anyone,
+		Proof: CheckClientVersion, With: []Check{CheckSystemVersion, CheckProtocol},
+		Remedies: []Remedy{
+			{By: Person, Do: "Update Readmit, or the operating system where the evidence names it, and sign in again.", Argv: signIn},
+			{By: AnOperator, Do: "If the minimum was set by mistake: lower it.", Argv: []string{"readmit", "admin", "policy"}},
+		},
+	},
+	{
+		Code: "account-unknown", Title: "No account has this identifier", Audience: Operator,
+		Proof: CheckAccount, With: []Check{CheckIdentifier},
+		Remedies: []Remedy{
+			{By: Person, Do: "Type the identifier as it was when the account was made.", Argv: signIn},
+			{By: AnOperator, Do: "If the person should have an account: invite them.", Argv: []string{"readmit", "admin", "invite", "{account}"}},
+		},
+	},
+	{
+		Code: "account-disabled", Title: "The operator has disabled this account", Audience: Holder,
+		Proof: CheckEnabled, With: []Check{CheckDisabledAt}, HiddenBy: []Code{"account-unknown"},
+		Remedies: []Remedy{
+			{By: AnOperator, Do: "Enable the account, if it should be.", Argv: []string{"readmit", "admin", "enable", "{account}"}},
+			{By: Person, Do: "Ask whoever runs the server why it was disabled."},
+		},
+	},
+	{
+		Code: "locked-by-strangers", Title: "Others have guessed at this account; new devices must wait", Audience: Holder,
+		Proof: CheckStrangers, With: []Check{CheckStrangersUntil}, HiddenBy: []Code{"account-disabled", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On an enrolled device make a one-time pass, and give it to the sign-in on the new device.", Argv: []string{"readmit", "pass"}},
+			{By: Person, Do: "Or wait until the time in the evidence; it ends by itself.", Argv: signIn},
+			{By: AnOperator, Do: "Or lift the lock.", Argv: []string{"readmit", "admin", "unlock", "{account}"}},
+		},
+	},
+	{
+		Code: "locked-by-own-device", Title: "An enrolled device keeps failing and must wait", Audience: Holder,
+		Proof: CheckOwnDevice, With: []Check{CheckOwnDeviceName, CheckOwnDeviceUntil}, HiddenBy: []Code{"account-disabled", "device-removed", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On the device named in the evidence, sign in with the right password after the time given.", Argv: signIn},
+			{By: AnOperator, Do: "Or lift the lock.", Argv: []string{"readmit", "admin", "unlock", "{account}"}},
+		},
+	},
+	{
+		Code: "device-removed", Title: "This device was removed from the account", Audience: Owner,
+		Proof: CheckDevice, With: []Check{CheckDeviceRemovedAt, CheckDeviceRemovedBy}, HiddenBy: []Code{"account-disabled"},
+		Remedies: []Remedy{
+			{By: Person, Do: "If you removed it by mistake: sign in on it again, as a new device, with a code.", Argv: signIn},
+			{By: Person, Do: "If it was not you: change the password on an enrolled device.", Argv: []string{"readmit", "password"}},
+		},
+	},
+	{
+		Code: "key-mismatch", Title: "The device's key is not the one that was enrolled", Audience: Owner,
+		Proof: CheckDeviceKey, HiddenBy: []Code{"device-removed", "state-damaged"},
+		Remedies: []Remedy{
+			{By: ADevice, Do: "Set the enrolment aside and enrol this device again, with a code.", Argv: doctor, Undo: true},
+		},
+	},
+	{
+		Code: "token-superseded", Title: "This session was replaced by a newer one of the same device", Audience: Holder,
+		Proof: CheckSessionLatest, With: []Check{CheckSessionNewer}, HiddenBy: []Code{"account-disabled", "device-removed", "key-mismatch"},
+		Remedies: []Remedy{
+			{By: Person, Do: "This state was restored from a backup or copied. Sign in again; where two machines share one copied state, sign in on each as a device of its own.", Argv: signIn},
+		},
+	},
+	{
+		Code: "session-ended", Title: "The session was ended", Audience: Holder,
+		Proof: CheckSessionAlive, With: []Check{CheckSessionEndedAt, CheckSessionEndedBy}, HiddenBy: []Code{"account-disabled", "device-removed", "token-superseded", "key-mismatch"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in again; after a password change, with the new password.", Argv: signIn},
+		},
+	},
+	{
+		Code: "session-expired", Title: "The session was not used for too long", Audience: Holder,
+		Proof: CheckSessionIdle, With: []Check{CheckSessionUsed}, HiddenBy: []Code{"account-disabled", "device-removed", "session-ended", "token-superseded", "key-mismatch", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in again.", Argv: signIn},
+		},
+	},
+	{
+		Code: "password-wrong", Title: "The password was not the account's", Audience: Holder,
+		Proof: CheckPassword, With: []Check{CheckPasswordChanged},
+		HiddenBy: []Code{"account-unknown", "account-disabled", "locked-by-strangers", "locked-by-own-device", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Type the password again, slowly: check caps lock and the keyboard layout; if it was changed lately, it is the new one.", Argv: signIn},
+			{By: Person, Do: "On a device that is still signed in, you can set a new one if you know the present one.", Argv: []string{"readmit", "password"}},
+		},
+	},
+	{
+		Code: "factor-missing", Title: "No enrolled device can make a code", Audience: Owner,
+		Proof: CheckFactor, With: []Check{CheckFactorFailures}, HiddenBy: []Code{"account-disabled", "password-wrong"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On an enrolled device, sign in with the password: that binds its codes again.", Argv: signIn},
+			{By: AnOperator, Do: "If no device is left: let the person enrol one with an operator's invitation.", Argv: []string{"readmit", "admin", "invite", "{account}"}},
+		},
+	},
+	{
+		Code: "code-tries-spent", Title: "Too many wrong codes; this attempt is over", Audience: Owner,
+		Proof: CheckCodeTries, HiddenBy: []Code{"account-disabled", "factor-missing"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Begin the sign-in again, allow it on an enrolled device, and type the code that device shows then.", Argv: signIn},
+		},
+	},
+	{
+		Code: "request-denied", Title: "An enrolled device denied this sign-in", Audience: Owner,
+		Proof: CheckDenied, With: []Check{CheckCodeDevice}, HiddenBy: []Code{"account-disabled"},
+		Remedies: []Remedy{
+			{By: Person, Do: "If it was you who tried: begin again and allow it.", Argv: signIn},
+			{By: Person, Do: "If it was not you: somebody knows the password. Change it.", Argv: []string{"readmit", "password"}},
+		},
+	},
+	{
+		Code: "code-undelivered", Title: "No enrolled device has fetched the request for a code", Audience: Owner,
+		Proof: CheckPrompt, With: []Check{CheckPromptDevice, CheckPromptSeen}, HiddenBy: []Code{"account-disabled", "factor-missing", "code-tries-spent"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Switch on the device named in the evidence and see who asks to sign in.", Argv: []string{"readmit", "requests"}},
+			{By: Person, Do: "Or make a code on it by hand, without a network.", Argv: []string{"readmit", "code"}},
+		},
+	},
+	{
+		Code: "code-clock-off", Title: "The clock of the device that made the code is wrong", Audience: Owner,
+		Proof: CheckCodeClock, With: []Check{CheckCodeDevice, CheckCodeDeviceSkew}, HiddenBy: []Code{"account-disabled", "factor-missing"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Set the clock of the device named in the evidence, then make a fresh code on it.", Argv: []string{"readmit", "code"}},
+			{By: Person, Do: "Or allow the request on it: the codes shown there follow the server's clock.", Argv: []string{"readmit", "requests"}},
+		},
+	},
+	{
+		Code: "code-late", Title: "The code was right but came too late", Audience: Owner,
+		Proof: CheckCodeAge, With: []Check{CheckCodeDevice, CheckCodeDeviceSkew}, HiddenBy: []Code{"account-disabled", "factor-missing", "code-clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Use the code that is shown now, within its 30 seconds.", Argv: []string{"readmit", "requests"}},
+		},
+	},
+	{
+		Code: "code-elsewhere", Title: "The code was made for another attempt or device", Audience: Owner,
+		Proof: CheckCodeAttempt, With: []Check{CheckCodeDevice}, HiddenBy: []Code{"account-disabled", "factor-missing"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Allow the request of the device in front of you, and type the code shown for that one.", Argv: []string{"readmit", "requests"}},
+		},
+	},
+	{
+		Code: "code-used", Title: "The code was used before", Audience: Owner,
+		Proof: CheckCodeFresh, With: []Check{CheckCodeDevice}, HiddenBy: []Code{"account-disabled", "factor-missing"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Wait for the next code; each is good once.", Argv: []string{"readmit", "code"}},
+		},
+	},
+	{
+		Code: "code-wrong", Title: "The code was not right", Audience: Owner,
+		Proof: CheckCode, HiddenBy: []Code{"account-disabled", "factor-missing", "code-tries-spent", "code-undelivered"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Type all six digits, leading zeros too, as the enrolled device shows them now.", Argv: []string{"readmit", "requests"}},
+		},
+	},
+	{
+		Code: Refused, Title: "The sign-in was refused; the reason is told to the account's owner", Audience: Anyone,
+		Remedies: []Remedy{
+			{By: Person, Do: "Check the identifier, then the password: caps lock, keyboard layout, a space at either end.", Argv: signIn},
+			{By: Person, Do: "Have an enrolled device near and switched on; type its six digits while they are shown, or make a code on it by hand.", Argv: []string{"readmit", "code"}},
+			{By: ADevice, Do: "Let this device be examined and reset what is stale.", Argv: doctor, Undo: true},
+			{By: Person, Do: "Take the reference to a device that is signed in to this account: it is told the exact cause.", Argv: []string{"readmit", "explain", "{reference}"}},
+			{By: AnOperator, Do: "No such device left: give the reference to whoever runs the server.", Argv: []string{"readmit", "admin", "explain", "{reference}"}},
+		},
+	},
+}
