@@ -327,8 +327,13 @@ type PasswordFinish struct {
 	Stretch Stretch `json:"stretch"`
 }
 
+// PasswordChanged tells how many other sessions ended.
+type PasswordChanged struct {
+	SessionsEnded int `json:"sessions_ended"`
+}
+
 // Explain asks for the finding this device may know. Incident or Reference is
-// given; Account is what the device is enrolled for, if it is.
+// given; Session proves the owner; without it the device's key may prove the holder.
 type Explain struct {
 	Incident  string       `json:"incident,omitempty"`
 	Reference string       `json:"reference,omitempty"`

@@ -130,7 +130,6 @@ type Request struct {
 	Address    string
 	Opened     time.Time
 	Expires    time.Time
-	Epoch      int64 // the account's when the password was proved
 	WrongCodes int
 	Seen       time.Time // when an enrolled device first fetched it
 	SeenBy     ID
@@ -235,7 +234,7 @@ type Tx interface {
 	// when it is not there with that ID, or no longer open. Who closes an
 	// attempt first has finished it; nobody can again.
 	CloseEntry(Entry) error
-	Ledger(account ID) ([]Entry, error)             // all rings, newest first
+	Ledger(account ID) ([]Entry, error)              // all rings, newest first
 	FindReference(reference string) ([]Entry, error) // over all accounts, for the operator
 
 	Request(ID) (Request, error)

@@ -1,0 +1,46 @@
+# make run    builds and starts the account server on 127.0.0.1:4001, data in ./data
+# make test   installs what the tests need and passes them all
+# make faults makes every cause in the running system and asks what it is called
+# make bench  measures the figures of docs/performance.md
+# make torture kills, fills and breaks the disk under the server while it works
+
+VERSION ?= $(shell git describe --tags --always 2>/dev/null | sed -n 's/^v\([0-9.]*\).*/\1/p' | grep . || echo 0.1.0)
+GO      := CGO_ENABLED=0 go
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: build cross run test deps vet faults bench torture clean
+
+build:
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/readmit ./cmd/readmit
+
+cross:
+	GOOS=darwin GOARCH=arm64 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/readmit-darwin-arm64 ./cmd/readmit
+	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/readmit-windows-amd64.exe ./cmd/readmit
+	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/readmit-linux-arm64 ./cmd/readmit
+
+run: build
+	./bin/readmit serve --data data --listen 127.0.0.1:4001
+
+deps:
+	./scripts/deps.sh
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+test: deps vet build cross
+	$(GO) test -timeout 8m ./...
+	$(GO) run ./faults/matrix -readmit bin/readmit
+	$(GO) run ./torture -readmit bin/readmit -rounds 5
+
+faults: build
+	$(GO) run ./faults/matrix -readmit bin/readmit
+
+bench: build
+	$(GO) run ./bench -readmit bin/readmit
+
+torture: deps build
+	$(GO) run ./torture -readmit bin/readmit -rounds 100
+
+clean:
+	rm -rf bin

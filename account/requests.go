@@ -1,0 +1,122 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"readmit.dev/readmit/code"
+	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/store"
+)
+
+// ShortID is the name under which enrolled devices see a request.
+func ShortID(attempt store.ID) string { return incident.Reference(attempt)[:4] }
+
+// Requests lists who asks to sign in, newest first. That an enrolled device
+// has fetched them is kept: it is what tells an undelivered request.
+func (s *Service) Requests(ctx context.Context, actor session.Actor) ([]store.Request, error) {
+	var list []store.Request
+	fresh := false
+	err := s.Store.View(ctx, func(tx store.Tx) error {
+		all, err := tx.Requests(actor.Account.ID)
+		list = nil
+		for _, r := range all {
+			if s.Gate.Now().After(r.Expires) {
+				continue
+			}
+			fresh = fresh || r.Seen.IsZero()
+			list = append(list, r)
+		}
+		return err
+	})
+	if err != nil || !fresh {
+		return list, err
+	}
+	return list, s.Store.Update(ctx, func(tx store.Tx) error {
+		for _, r := range list {
+			if err := s.markSeen(tx, r.ID, actor); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Service) markSeen(tx store.Tx, id store.ID, actor session.Actor) error {
+	r, err := tx.Request(id)
+	if err != nil || !r.Seen.IsZero() {
+		return err
+	}
+	r.Seen, r.SeenBy = s.Gate.Now(), actor.Device.ID
+	return tx.SaveRequest(r)
+}
+
+// Allow lets the new device in if it knows the code, and returns the code of
+// the moment and how long it stays. Asking again gives the next one.
+func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string, c gate.Caller) (store.Request, code.Code, time.Duration, error) {
+	var r store.Request
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		var err error
+		if r, err = s.waiting(tx, actor, shortID); err != nil {
+			return err
+		}
+		if !r.Allowed.IsZero() && r.AllowedBy == actor.Device.ID {
+			return nil
+		}
+		now := s.Gate.Now()
+		r.Allowed, r.AllowedBy = now, actor.Device.ID
+		if r.Seen.IsZero() {
+			r.Seen, r.SeenBy = now, actor.Device.ID
+		}
+		if err := tx.SaveRequest(r); err != nil {
+			return err
+		}
+		a, err := tx.Subject(actor.Account.ID)
+		if err != nil {
+			return err
+		}
+		return s.note(tx, &a, "request allowed", actor.Device.Name, c)
+	})
+	if err != nil {
+		return r, "", 0, err
+	}
+	shown, _, left := code.ForAttempt(s.Keys.Code(), r.ID, r.AllowedBy, r.Allowed, s.Gate.Now())
+	return r, shown, left, nil
+}
+
+// Deny ends the attempt.
+func (s *Service) Deny(ctx context.Context, actor session.Actor, shortID string, c gate.Caller) (store.Request, error) {
+	var r store.Request
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		var err error
+		if r, err = s.waiting(tx, actor, shortID); err != nil {
+			return err
+		}
+		r.Denied, r.DeniedBy = s.Gate.Now(), actor.Device.ID
+		r.Done = r.Denied
+		if err := tx.SaveRequest(r); err != nil {
+			return err
+		}
+		a, err := tx.Subject(actor.Account.ID)
+		if err != nil {
+			return err
+		}
+		return s.note(tx, &a, "request denied", actor.Device.Name, c)
+	})
+	return r, err
+}
+
+func (s *Service) waiting(tx store.Tx, actor session.Actor, shortID string) (store.Request, error) {
+	all, err := tx.Requests(actor.Account.ID)
+	if err != nil {
+		return store.Request{}, err
+	}
+	for _, r := range all {
+		if ShortID(r.ID) == shortID && r.Done.IsZero() && !s.Gate.Now().After(r.Expires) {
+			return r, nil
+		}
+	}
+	return store.Request{}, ErrNoRequest
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/server"
+	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/sqlite"
+)
+
+// newServeCommand runs the account server.
+func newServeCommand(e *env) *cobra.Command {
+	var file string
+	var flags server.Config
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the account server",
+		Long: `Run the account server on its embedded store, until it is interrupted.
+
+Plain HTTP is for loopback only. Any other address needs a certificate of its
+own, ACME, or the word that a named proxy speaks TLS in front of it: these are
+keys of the configuration file (docs/operations.md).`,
+		Example: `  readmit serve
+  readmit serve --data /var/lib/readmit --listen 127.0.0.1:4001
+  readmit serve --config /etc/readmit.toml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := server.ReadConfig(file)
+			if err != nil {
+				return usageError{err}
+			}
+			for _, f := range []struct{ from, to *string }{{&flags.Listen, &config.Listen}, {&flags.Data, &config.Data}, {&flags.URL, &config.URL}} {
+				if *f.from != "" {
+					*f.to = *f.from
+				}
+			}
+			if config, err = config.Complete(); err != nil {
+				return usageError{err}
+			}
+			now, err := clock(e)
+			if err != nil {
+				return usageError{err}
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return serve(ctx, config, now, e.stderr)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML)")
+	c.Flags().StringVar(&flags.Data, "data", "", "`DIR`ectory of the store (default ./data)")
+	c.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default 127.0.0.1:4001)")
+	c.Flags().StringVar(&flags.URL, "url", "", "the public `URL` (default http://ADDRESS)")
+	return c
+}
+
+func serve(ctx context.Context, config server.Config, now func() time.Time, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	open := func(dir string) (store.Store, error) { return sqlite.Open(dir) }
+	l, err := server.Listen(ctx, config, open, now, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "readmit: the account server answers on %s; its data are in %s; stop it with Ctrl-C\n", l.URL, config.Data)
+	return l.Run(ctx)
+}

@@ -1,0 +1,363 @@
+// Package keys holds the account server's own keys.
+//
+// The rules it keeps:
+//
+//   - Keys live in the store, each sealed under the master key; the master key
+//     lives in a file of its own (0600), so that a copy of the database alone
+//     opens nothing.
+//   - What identifies accounts (the OPRF seed, the server's OPAQUE key, the
+//     lookup and code keys) never changes. What signs and what seals rotates:
+//     a new one is made, the old one opens and verifies until nothing it made
+//     can still be valid, and is then deleted.
+//   - Ring is safe for concurrent use; a rotation swaps one immutable set.
+package keys
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"readmit.dev/readmit/store"
+)
+
+// How long keys serve. A sealing key opens incidents for OpenFor after it was
+// retired; a signing key is published for an hour more, twelve times the life
+// of the last token it signed.
+const (
+	RotateAfter  = 30 * 24 * time.Hour
+	OpenFor      = 31 * 24 * time.Hour
+	PublishedFor = time.Hour
+)
+
+const (
+	purposeOPRF    = "oprf-seed"
+	purposeOPAQUE  = "opaque-key"
+	purposeLookup  = "lookup"
+	purposeCode    = "code"
+	purposeSealing = "sealing"
+	purposeSigning = "signing"
+)
+
+// ErrSeal: not sealed by this server, for this use, or by a key that is gone.
+var ErrSeal = errors.New("cannot be opened")
+
+// Signing is one key that signs access tokens.
+type Signing struct {
+	ID  string
+	Key *ecdsa.PrivateKey
+}
+
+type set struct {
+	oprf    [64]byte
+	opaque  [64]byte // seed of the server's OPAQUE key pair
+	lookup  []byte
+	code    []byte
+	sealing []sealing // newest last
+	signing []Signing // newest last
+}
+
+type sealing struct {
+	id   [4]byte
+	aead cipher.AEAD
+}
+
+// Ring gives the keys of the moment.
+type Ring struct {
+	store  store.Store
+	master cipher.AEAD
+	now    func() time.Time
+	set    atomic.Pointer[set]
+}
+
+// Master reads the master key from the data folder, or makes it there.
+func Master(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "master.key")
+	b, err := os.ReadFile(path)
+	switch {
+	case err == nil && len(b) == 32:
+		return b, nil
+	case err == nil:
+		return nil, fmt.Errorf("%s is damaged (%d bytes, want 32): put back the copy that belongs to this data folder", path, len(b))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "readmit.db")); err == nil {
+		return nil, fmt.Errorf("%s is missing, and without it the database beside it cannot be read: put back the copy that belongs to this data folder", path)
+	}
+	b = make([]byte, 32)
+	rand.Read(b)
+	return b, writeOnce(path, b)
+}
+
+func writeOnce(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// Open reads the keys, makes those that are missing and rotates those whose
+// time has come.
+func Open(ctx context.Context, s store.Store, master []byte, now func() time.Time) (*Ring, error) {
+	aead, err := newAEAD(master)
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{store: s, master: aead, now: now}
+	return r, r.Rotate(ctx)
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// Rotate makes what is missing or old, and deletes what is past use. It is
+// called at start and every hour.
+func (r *Ring) Rotate(ctx context.Context) error {
+	now := r.now()
+	var rows []store.SealedKey
+	if err := r.store.View(ctx, func(tx store.Tx) (err error) { rows, err = tx.Keys(); return }); err != nil {
+		return err
+	}
+	if r.stale(rows, now) {
+		err := r.store.Update(ctx, func(tx store.Tx) (err error) {
+			if rows, err = tx.Keys(); err != nil {
+				return err
+			}
+			if rows, err = r.renew(tx, rows, now); err != nil {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s, err := r.unseal(rows)
+	if err != nil {
+		return err
+	}
+	r.set.Store(s)
+	return nil
+}
+
+type use struct {
+	purpose string
+	rotates bool
+	keep    time.Duration
+	make    func() ([]byte, error)
+}
+
+var uses = []use{
+	{purposeOPRF, false, 0, randomBytes(64)},
+	{purposeOPAQUE, false, 0, randomBytes(64)},
+	{purposeLookup, false, 0, randomBytes(32)},
+	{purposeCode, false, 0, randomBytes(32)},
+	{purposeSealing, true, OpenFor, randomBytes(32)},
+	{purposeSigning, true, PublishedFor, func() ([]byte, error) {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		return x509.MarshalPKCS8PrivateKey(k)
+	}},
+}
+
+func randomBytes(n int) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		b := make([]byte, n)
+		rand.Read(b)
+		return b, nil
+	}
+}
+
+func (r *Ring) stale(rows []store.SealedKey, now time.Time) bool {
+	for _, u := range uses {
+		current := false
+		for _, k := range rows {
+			if k.Purpose != u.purpose {
+				continue
+			}
+			if k.Retired.IsZero() {
+				current = !u.rotates || now.Sub(k.Created) < RotateAfter
+			} else if now.Sub(k.Retired) > u.keep {
+				return true
+			}
+		}
+		if !current {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Ring) renew(tx store.Tx, rows []store.SealedKey, now time.Time) ([]store.SealedKey, error) {
+	var kept []store.SealedKey
+	for _, u := range uses {
+		current := false
+		for _, k := range rows {
+			if k.Purpose != u.purpose {
+				continue
+			}
+			switch {
+			case k.Retired.IsZero() && u.rotates && now.Sub(k.Created) >= RotateAfter:
+				k.Retired = now
+				if err := tx.SaveKey(k); err != nil {
+					return nil, err
+				}
+			case k.Retired.IsZero():
+				current = true
+			case now.Sub(k.Retired) > u.keep:
+				if err := tx.DropKey(k.ID); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			kept = append(kept, k)
+		}
+		if current {
+			continue
+		}
+		plain, err := u.make()
+		if err != nil {
+			return nil, err
+		}
+		id := make([]byte, 4)
+		rand.Read(id)
+		k := store.SealedKey{ID: hex.EncodeToString(id), Purpose: u.purpose, Created: now}
+		k.Sealed = r.master.Seal(nil, nil, plain, []byte(k.Purpose+k.ID))
+		if err := tx.AddKey(k); err != nil {
+			return nil, err
+		}
+		kept = append(kept, k)
+	}
+	return kept, nil
+}
+
+func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
+	s := &set{}
+	for _, k := range rows {
+		plain, err := r.master.Open(nil, nil, k.Sealed, []byte(k.Purpose+k.ID))
+		if err != nil {
+			return nil, fmt.Errorf("the master key does not open the database's keys: the two do not belong together (key %s)", k.ID)
+		}
+		switch k.Purpose {
+		case purposeOPRF:
+			copy(s.oprf[:], plain)
+		case purposeOPAQUE:
+			copy(s.opaque[:], plain)
+		case purposeLookup:
+			s.lookup = plain
+		case purposeCode:
+			s.code = plain
+		case purposeSealing:
+			aead, err := newAEAD(plain)
+			if err != nil {
+				return nil, err
+			}
+			sk := sealing{aead: aead}
+			if _, err := hex.Decode(sk.id[:], []byte(k.ID)); err != nil {
+				return nil, err
+			}
+			s.sealing = append(s.sealing, sk)
+		case purposeSigning:
+			key, err := x509.ParsePKCS8PrivateKey(plain)
+			if err != nil {
+				return nil, err
+			}
+			s.signing = append(s.signing, Signing{k.ID, key.(*ecdsa.PrivateKey)})
+		}
+	}
+	return s, nil
+}
+
+// OPAQUE returns the OPRF seed and the seed of the server's key pair.
+func (r *Ring) OPAQUE() (oprf, key [64]byte) {
+	s := r.set.Load()
+	return s.oprf, s.opaque
+}
+
+// Lookup is the key under which a normalised identifier is stored: without
+// this server's lookup key, nobody can tell which identifiers a copy of the
+// table's keys belongs to.
+func (r *Ring) Lookup(identifier string) store.Key {
+	return store.Key(mac(r.set.Load().lookup, "identifier", []byte(identifier)))
+}
+
+// Code is the key from which the codes of attempts are made.
+func (r *Ring) Code() []byte { return r.set.Load().code }
+
+// CodeSecret is what one enrolled device makes its offline codes from. It is
+// derived, never stored; enrolled is the moment of enrolment, so that a key
+// enrolled anew has a new secret.
+func (r *Ring) CodeSecret(account, device store.ID, enrolled time.Time) []byte {
+	b := append(append([]byte{}, account[:]...), device[:]...)
+	b = enrolled.UTC().AppendFormat(b, time.RFC3339)
+	m := mac(r.set.Load().code, "offline", b)
+	return m[:]
+}
+
+func mac(key []byte, label string, data []byte) [32]byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(label))
+	h.Write([]byte{0})
+	h.Write(data)
+	return [32]byte(h.Sum(nil))
+}
+
+// Signing returns the keys that sign access tokens, the one to use last.
+func (r *Ring) Signing() []Signing { return r.set.Load().signing }
+
+// Seal encrypts for this server alone. The label says what for: what was
+// sealed for one use does not open for another. Plaintexts are padded with
+// zeros to size, so that the length tells nothing; longer ones are refused.
+func (r *Ring) Seal(label string, plain []byte, size int) ([]byte, error) {
+	if len(plain) > size {
+		return nil, fmt.Errorf("%d bytes to seal for %s, %d at most", len(plain), label, size)
+	}
+	s := r.set.Load().sealing
+	k := s[len(s)-1]
+	padded := make([]byte, size)
+	copy(padded, plain)
+	out := make([]byte, 4, 4+28+size)
+	copy(out, k.id[:])
+	return k.aead.Seal(out, nil, padded, []byte(label)), nil
+}
+
+// Open undoes Seal; the padding stays. It returns ErrSeal.
+func (r *Ring) Open(label string, sealed []byte) ([]byte, error) {
+	if len(sealed) < 4 {
+		return nil, ErrSeal
+	}
+	for _, k := range r.set.Load().sealing {
+		if k.id != [4]byte(sealed[:4]) {
+			continue
+		}
+		plain, err := k.aead.Open(nil, nil, sealed[4:], []byte(label))
+		if err != nil {
+			return nil, ErrSeal
+		}
+		return plain, nil
+	}
+	return nil, ErrSeal
+}

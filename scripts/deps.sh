@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside Go and Node: strace (failing fsyncs) from
+# the distribution, and the OPAQUE peer from npm.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v strace >/dev/null; then
+	as_root=""
+	[ "$(id -u)" = 0 ] || as_root="sudo"
+	$as_root apt-get update -qq
+	$as_root apt-get install -y -qq strace >/dev/null
+fi
+
+peer=testdata/opaque-peer
+if [ ! -d "$peer/node_modules" ] || [ "$peer/package-lock.json" -nt "$peer/node_modules" ]; then
+	(cd "$peer" && npm ci --no-audit --no-fund --silent && touch node_modules)
+fi

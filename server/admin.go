@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/explain"
+	"readmit.dev/readmit/policy"
+)
+
+// AdminHandler is the operator's face. It is served on the local socket only;
+// who could connect is the operator (see listen.go).
+func (s *Server) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	for path, h := range map[string]func(context.Context, []byte) (any, error){
+		api.AdminInvite:   s.adminInvite,
+		api.AdminPolicy:   s.adminSetPolicy,
+		api.AdminDisable:  s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Disable(ctx, who) }),
+		api.AdminEnable:   s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Enable(ctx, who) }),
+		api.AdminUnlock:   s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Unlock(ctx, who) }),
+		api.AdminExplain:  s.adminExplain,
+		api.AdminActivity: s.adminActivity,
+	} {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+			if err != nil {
+				s.answer(w, nil, malformed)
+				return
+			}
+			out, err := h(r.Context(), body)
+			s.answer(w, out, err)
+		})
+	}
+	mux.HandleFunc("GET "+api.AdminPolicy, func(w http.ResponseWriter, _ *http.Request) {
+		s.answer(w, api.AdminPolicyState{Policy: s.gate.Policy()}, nil)
+	})
+	mux.HandleFunc("GET "+api.AdminAccounts, func(w http.ResponseWriter, r *http.Request) {
+		out, err := s.adminAccounts(r.Context())
+		s.answer(w, out, err)
+	})
+	mux.Handle("GET "+api.AdminMetrics, s.metrics.handler())
+	return mux
+}
+
+func (s *Server) adminInvite(ctx context.Context, body []byte) (any, error) {
+	var in api.AdminAccount
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	secret, expires, err := s.accounts.Invite(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	return api.AdminInvitation{Account: in.Account, Invitation: secret, Expires: expires.Unix()}, nil
+}
+
+func (s *Server) adminSetPolicy(ctx context.Context, body []byte) (any, error) {
+	var p policy.Policy
+	if err := decode(body, &p); err != nil {
+		return nil, err
+	}
+	if err := s.accounts.SetPolicy(ctx, p); err != nil {
+		return nil, err
+	}
+	s.log.Info("policy changed")
+	return api.AdminPolicyState{Policy: p}, nil
+}
+
+func (s *Server) adminAct(act func(context.Context, string) error) func(context.Context, []byte) (any, error) {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var in api.AdminAccount
+		if err := decode(body, &in); err != nil {
+			return nil, err
+		}
+		return nil, act(ctx, in.Account)
+	}
+}
+
+func (s *Server) adminExplain(ctx context.Context, body []byte) (any, error) {
+	var in api.Explain
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	ask := explain.Ask{Incident: in.Incident}
+	if in.Incident == "" {
+		ref, ok := api.NormaliseReference(in.Reference)
+		if !ok {
+			return nil, malformed
+		}
+		ask.Reference = ref
+	}
+	return s.explain.ForOperator(ctx, ask)
+}
+
+func (s *Server) adminActivity(ctx context.Context, body []byte) (any, error) {
+	var in api.AdminAccount
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	a, err := s.accounts.Find(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	return s.activityOf(ctx, a.ID, cause.Operator)
+}
+
+func (s *Server) adminAccounts(ctx context.Context) (any, error) {
+	list, err := s.accounts.List(ctx)
+	out := api.AdminAccountList{Accounts: []api.AdminAccountState{}}
+	for _, l := range list {
+		n := api.AdminAccountState{Account: l.Identifier, Created: l.Created.Unix(), Devices: l.Devices}
+		if !l.Disabled.IsZero() {
+			n.Disabled = l.Disabled.Unix()
+		}
+		if l.Hot.Strangers.Locked(s.gate.Now()) {
+			n.Locked = l.Hot.Strangers.LockedUntil.Unix()
+		}
+		out.Accounts = append(out.Accounts, n)
+	}
+	return out, err
+}

@@ -1,0 +1,121 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is the whole configuration: one file, few keys, unknown ones refused.
+// The zero value serves this machine alone.
+type Config struct {
+	Listen      string   `toml:"listen"`      // host:port; default 127.0.0.1:4001
+	URL         string   `toml:"url"`         // the public address; default http://<listen>
+	Data        string   `toml:"data"`        // folder of the store; default ./data
+	Certificate string   `toml:"certificate"` // PEM file, with key
+	Key         string   `toml:"key"`         // PEM file
+	ACME        []string `toml:"acme"`        // host names to get certificates for
+	ACMEEmail   string   `toml:"acme_email"`  // whom the authority may write to
+	Proxy       string   `toml:"proxy"`       // IP address of the proxy in front that speaks TLS to the world
+	Metrics     string   `toml:"metrics"`     // loopback host:port for /metrics; none by default
+}
+
+// ReadConfig reads a file; an empty name is the zero Config.
+func ReadConfig(file string) (Config, error) {
+	var c Config
+	if file == "" {
+		return c, nil
+	}
+	if _, err := os.Stat(file); err != nil {
+		return c, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	meta, err := toml.DecodeFile(file, &c)
+	if err != nil {
+		return c, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics", file, unknown[0])
+	}
+	return c, nil
+}
+
+// Complete fills what was left out and refuses what is unsafe: plain HTTP is
+// for loopback only; any other address needs a certificate of its own, ACME,
+// or the word that a named proxy does it.
+func (c Config) Complete() (Config, error) {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:4001"
+	}
+	if c.Data == "" {
+		c.Data = "data"
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c, fmt.Errorf("listen %q: want host:port, such as 127.0.0.1:4001", c.Listen)
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		return c, errors.New("certificate and key belong together: give both or neither")
+	}
+	if c.Certificate != "" && len(c.ACME) > 0 {
+		return c, errors.New("certificate and acme exclude each other: keep one")
+	}
+	if c.Proxy != "" {
+		if _, err := netip.ParseAddr(c.Proxy); err != nil {
+			return c, fmt.Errorf("proxy %q: want the proxy's IP address", c.Proxy)
+		}
+	}
+	if c.Metrics != "" && !IsLoopback(c.Metrics) {
+		return c, fmt.Errorf("metrics %q: only a loopback address, such as 127.0.0.1:4002", c.Metrics)
+	}
+	if !c.TLS() && !IsLoopback(c.Listen) && c.Proxy == "" {
+		return c, fmt.Errorf("listen %s is not loopback, so it needs TLS: set certificate and key, or acme, or proxy to the address of the proxy that speaks TLS in front of it", c.Listen)
+	}
+	if c.URL == "" {
+		if !IsLoopback(c.Listen) {
+			return c, errors.New("set url to the public address, such as https://id.example.org: a server that is not on loopback cannot know it")
+		}
+		scheme := "http"
+		if c.TLS() {
+			scheme = "https"
+		}
+		c.URL = scheme + "://" + net.JoinHostPort(host, port)
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return c, fmt.Errorf("url %q: want scheme and host alone, such as https://id.example.org", c.URL)
+	}
+	if u.Scheme == "http" && !IsLoopback(u.Host) && !IsLoopback(u.Host+":80") {
+		return c, fmt.Errorf("url %q: http is for loopback only; want https", c.URL)
+	}
+	c.URL = u.Scheme + "://" + strings.ToLower(u.Host)
+	return c, nil
+}
+
+// TLS reports whether the server itself speaks TLS.
+func (c Config) TLS() bool { return c.Certificate != "" || len(c.ACME) > 0 }
+
+// Open reports whether sign-up needs no invitation: only a server that
+// loopback alone can reach, by listening and by name.
+func (c Config) Open() bool {
+	u, err := url.Parse(c.URL)
+	return err == nil && IsLoopback(c.Listen) && c.Proxy == "" && (IsLoopback(u.Host) || IsLoopback(u.Host+":0"))
+}
+
+// IsLoopback reports whether host:port can only be reached from this machine.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

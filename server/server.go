@@ -1,0 +1,256 @@
+// Package server is the HTTP edge of the account server. It knows answers,
+// never evidence: a refusal comes to it sealed and leaves as it came.
+//
+// Every POST is read whole within limits, its DPoP proof verified and spent,
+// and only then handed on. What the handlers return is turned into an answer
+// in one place, problem.go.
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"readmit.dev/readmit/account"
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/device"
+	"readmit.dev/readmit/explain"
+	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/policy"
+	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signin"
+	"readmit.dev/readmit/store"
+)
+
+const (
+	// maxBody is what a message may be: the longest is a sealed state of some
+	// four thousand characters.
+	maxBody = 16 << 10
+	// strangersAtOnce is how many attempts of keys that are not enrolled are
+	// worked on together. More keep no processor busier; fewer would make
+	// groups of commits too small. The others wait, and enrolled devices pass
+	// them by.
+	strangersAtOnce = 32
+	// strangersWaiting is how many wait for that; the next one is told to slow
+	// down before anything of it was checked.
+	strangersWaiting = 4096
+)
+
+// Server answers the public address and the operator's socket.
+type Server struct {
+	url      string
+	proxy    netip.Addr // whose word on client addresses counts; none when zero
+	log      *slog.Logger
+	gate     *gate.Gate
+	store    store.Store
+	signIn   *signin.Service
+	sessions *session.Service
+	accounts *account.Service
+	explain  *explain.Service
+	nonces   *device.Nonces
+	lane     chan struct{}
+	waiting  chan struct{}
+	metrics  *metrics
+	pages    pages
+}
+
+// Options are what New needs.
+type Options struct {
+	URL   string     // public, without a path
+	Open  bool       // sign-up without an invitation
+	Proxy netip.Addr // whose X-Forwarded-For counts
+	Store store.Store
+	Keys  *keys.Ring
+	Gate  *gate.Gate
+	Log   *slog.Logger
+}
+
+// New wires the parts together. It reads the policy from the store.
+func New(ctx context.Context, o Options) (*Server, error) {
+	oprf, key := o.Keys.OPAQUE()
+	op, err := opaque.NewServer(oprf, key)
+	if err != nil {
+		return nil, err
+	}
+	sessions := session.New(o.Store, o.Gate, o.Keys, o.URL)
+	in := &signin.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, Sessions: sessions}
+	s := &Server{
+		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
+		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Open: o.Open},
+		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions},
+		nonces:   device.NewNonces(o.Gate.Now),
+		lane:     make(chan struct{}, strangersAtOnce),
+		waiting:  make(chan struct{}, strangersWaiting),
+		metrics:  newMetrics(),
+	}
+	return s, s.accounts.LoadPolicy(ctx)
+}
+
+// Flush writes what is kept lazily: when sessions were last used.
+func (s *Server) Flush(ctx context.Context) error { return s.sessions.Flush(ctx) }
+
+// Registry holds the server's metrics.
+func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
+
+// call is one signed request.
+type call struct {
+	body   []byte
+	caller gate.Caller // without client and name: those are in some bodies
+}
+
+// handler answers a signed call with a value to be sent as JSON.
+type handler func(ctx context.Context, c call) (any, error)
+
+// Handler is the public face.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+api.PathHello, s.hello)
+	mux.HandleFunc("GET "+api.PathWhoAmI, s.whoAmI)
+	mux.HandleFunc("GET "+api.PathKeys, s.publicKeys)
+	mux.HandleFunc("GET "+api.PathHealth, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "healthy\n") })
+	mux.HandleFunc("GET "+api.PathReady, s.ready)
+	mux.HandleFunc("GET "+api.PathCauses+"{code}", s.pages.serve)
+	for path, h := range map[string]handler{
+		api.PathSignUpStart:    s.signUpStart,
+		api.PathSignUpFinish:   s.signUpFinish,
+		api.PathSignInStart:    s.signInStart,
+		api.PathSignInFinish:   s.signInFinish,
+		api.PathSignInCode:     s.signInCode,
+		api.PathToken:          s.token,
+		api.PathSession:        s.restore,
+		api.PathSignOut:        s.signOut,
+		api.PathRequests:       s.requests,
+		api.PathAllow:          s.allow,
+		api.PathDeny:           s.deny,
+		api.PathPass:           s.pass,
+		api.PathDevices:        s.devices,
+		api.PathRemoveDevice:   s.removeDevice,
+		api.PathActivity:       s.activity,
+		api.PathPasswordStart:  s.passwordStart,
+		api.PathPasswordFinish: s.passwordFinish,
+		api.PathExplain:        s.explanation,
+	} {
+		mux.HandleFunc("POST "+path, s.signed(path, h))
+	}
+	return s.outer(mux)
+}
+
+// outer adds what every answer has, and turns the mux's own answers (no such
+// path, wrong method) into problems.
+func (s *Server) outer(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set(api.HeaderNonce, s.nonces.Issue())
+		if _, pattern := mux.Handler(r); pattern == "" {
+			s.noSuch(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) noSuch(w http.ResponseWriter, r *http.Request) {
+	p := problem(http.StatusNotFound, api.BadRequest, "There is nothing at this address", "See docs/protocol.md for the paths of the account server.")
+	if strings.HasPrefix(r.URL.Path, "/v1/") && r.Method != http.MethodPost && r.Method != http.MethodGet {
+		p = problem(http.StatusMethodNotAllowed, api.BadRequest, "This method is not for this address", "Calls are POST; hello and whoami are GET.")
+	}
+	s.fail(w, p)
+}
+
+// signed wraps a handler of signed calls.
+func (s *Server) signed(path string, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		out, err := s.run(w, r, path, h)
+		status := s.answer(w, out, err)
+		s.metrics.observe(path, status, time.Since(began))
+	}
+}
+
+func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h handler) (any, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
+			return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
+		}
+		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
+	}
+	seen, err := device.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
+	if err != nil {
+		return nil, problem(http.StatusUnauthorized, api.BadRequest, "The message is not signed as it must be",
+			"Sign method, address ("+s.url+path+") and body with the device's key (docs/protocol.md, proofs).")
+	}
+	switch err := s.nonces.Spend(seen.Nonce, seen.ID); {
+	case errors.Is(err, device.ErrStale), errors.Is(err, device.ErrReplayed):
+		return nil, problem(http.StatusUnauthorized, api.StaleProof, "The signature is not fresh", "Sign again with the nonce of this answer.")
+	case err != nil:
+		return nil, problem(http.StatusServiceUnavailable, api.TooMany, "Too many messages at once", "Try again in a minute.")
+	}
+	return h(r.Context(), call{body, gate.Caller{Key: seen.Thumbprint, Time: seen.Time, Address: s.address(r)}})
+}
+
+// address is where a request came from: the connection's, or, from the one
+// configured proxy, the last address it added.
+func (s *Server) address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "local"
+	}
+	from, err := netip.ParseAddr(host)
+	if err != nil {
+		return "local"
+	}
+	if s.proxy.IsValid() && from.Unmap() == s.proxy.Unmap() {
+		list := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		if told, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
+			return told.String()
+		}
+	}
+	return from.Unmap().String()
+}
+
+// with adds to a caller what a body says of the client.
+func with(c gate.Caller, name string, in api.Client) gate.Caller {
+	v, err := policy.ParseVersion(in.Version)
+	if err != nil {
+		v = policy.Version{}
+	}
+	sv, err := policy.ParseVersion(in.SystemVersion)
+	if err != nil {
+		sv = policy.Version{}
+	}
+	c.Name = cause.CleanName(name)
+	c.Client = policy.Client{Name: in.Name, Version: v, System: in.System, SystemVersion: sv, Protocol: in.Protocol}
+	c.Shown = cause.CleanName(in.Name + " " + v.String() + " (" + in.System + " " + sv.String() + ")")
+	return c
+}
+
+// enter lets a stranger's attempt into the lane, or waits for a place in it.
+func (s *Server) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default:
+		return nil, problem(http.StatusServiceUnavailable, api.TooMany, "Too many sign-ins at once", "Your password was not checked. Try again in a minute.")
+	}
+	select {
+	case s.lane <- struct{}{}:
+		return func() { <-s.lane }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,181 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"readmit.dev/readmit/keys"
+)
+
+// TokenLife is how long an access token is good: what a service that follows
+// no signals can be behind by (RFC 9700 §2.2.1 asks for short).
+const TokenLife = 5 * time.Minute
+
+// ErrToken: not a token of this server for this use, or no longer one.
+var ErrToken = errors.New("not a valid access token")
+
+// Claims of an access token (RFC 9068 §2.2).
+type Claims struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"` // the account, in hex
+	Audience string `json:"aud"`
+	Issued   int64  `json:"iat"` // Unix seconds
+	Expires  int64  `json:"exp"` // Unix seconds
+	ID       string `json:"jti"`
+	Client   string `json:"client_id"`
+	Session  string `json:"sid"`
+	Device   string `json:"device"`
+	Account  string `json:"account,omitempty"` // the identifier, for this server itself only
+	Epoch    int64  `json:"epoch"`
+	Confirm  struct {
+		Thumbprint string `json:"jkt"` // RFC 9449 §6.1
+	} `json:"cnf"`
+}
+
+// tokens signs and checks access tokens.
+type tokens struct {
+	keys   *keys.Ring
+	issuer string
+
+	mu     sync.Mutex
+	signer jose.Signer
+	kid    string
+	seen   [2]map[[32]byte]Claims // tokens found good, two generations
+}
+
+// generation is how many tokens one generation of the memory holds: with two
+// of some 500 bytes each, at most 4 MB.
+const generation = 4096
+
+func newTokens(k *keys.Ring, issuer string) *tokens {
+	return &tokens{keys: k, issuer: issuer, seen: [2]map[[32]byte]Claims{{}, {}}}
+}
+
+// Issue signs an access token for the actor. An empty audience is this server.
+func (s *Service) Issue(a Actor, audience string) (string, time.Duration, error) {
+	now := s.gate.Now()
+	c := Claims{
+		Issuer: s.tokens.issuer, Subject: hex.EncodeToString(a.Account.ID[:]), Audience: audience,
+		Issued: now.Unix(), Expires: now.Add(TokenLife).Unix(), ID: rand.Text(), Client: "readmit",
+		Session: hex.EncodeToString(a.Session.ID[:]), Device: hex.EncodeToString(a.Device.ID[:]), Epoch: a.Account.Epoch,
+	}
+	if audience == "" || audience == s.tokens.issuer {
+		c.Audience, c.Account = s.tokens.issuer, a.Account.Identifier
+	}
+	c.Confirm.Thumbprint = base64.RawURLEncoding.EncodeToString(a.Device.Thumbprint[:])
+	t, err := s.tokens.sign(c)
+	return t, TokenLife, err
+}
+
+func (t *tokens) sign(c Claims) (string, error) {
+	signer, err := t.current()
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", err
+	}
+	return jws.CompactSerialize()
+}
+
+func (t *tokens) current() (jose.Signer, error) {
+	all := t.keys.Signing()
+	key := all[len(all)-1]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kid == key.ID {
+		return t.signer, nil
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key.Key, KeyID: key.ID}},
+		(&jose.SignerOptions{}).WithType("at+jwt"))
+	if err == nil {
+		t.signer, t.kid = signer, key.ID
+	}
+	return signer, err
+}
+
+// Check reads an access token for this server. It returns ErrToken.
+func (s *Service) Check(token string) (Claims, error) {
+	if len(token) > 4096 {
+		return Claims{}, ErrToken
+	}
+	now := s.gate.Now().Unix()
+	hash := sha256.Sum256([]byte(token))
+	if c, ok := s.tokens.remembered(hash); ok {
+		if now >= c.Expires {
+			return Claims{}, ErrToken
+		}
+		return c, nil
+	}
+	c, err := s.tokens.verify(token)
+	if err != nil || c.Audience != s.tokens.issuer || c.Issuer != s.tokens.issuer || now >= c.Expires {
+		return Claims{}, ErrToken
+	}
+	s.tokens.remember(hash, c)
+	return c, nil
+}
+
+func (t *tokens) verify(token string) (Claims, error) {
+	var c Claims
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		return c, err
+	}
+	if typ, _ := jws.Signatures[0].Header.ExtraHeaders[jose.HeaderType].(string); typ != "at+jwt" {
+		return c, ErrToken
+	}
+	for _, k := range t.keys.Signing() {
+		if k.ID != jws.Signatures[0].Header.KeyID {
+			continue
+		}
+		payload, err := jws.Verify(&k.Key.PublicKey)
+		if err != nil {
+			return c, err
+		}
+		return c, json.Unmarshal(payload, &c)
+	}
+	return c, ErrToken
+}
+
+func (t *tokens) remembered(hash [32]byte) (Claims, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range t.seen {
+		if c, ok := g[hash]; ok {
+			return c, true
+		}
+	}
+	return Claims{}, false
+}
+
+func (t *tokens) remember(hash [32]byte, c Claims) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.seen[0]) >= generation {
+		t.seen[0], t.seen[1] = map[[32]byte]Claims{}, t.seen[0]
+	}
+	t.seen[0][hash] = c
+}
+
+// PublicKeys is the JWK set with which services check access tokens.
+func (s *Service) PublicKeys() jose.JSONWebKeySet {
+	var set jose.JSONWebKeySet
+	for _, k := range s.keys.Signing() {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.Key.PublicKey, KeyID: k.ID, Algorithm: string(jose.ES256), Use: "sig"})
+	}
+	return set
+}

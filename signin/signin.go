@@ -1,0 +1,308 @@
+// Package signin is one attempt to sign in: check everything, record, answer.
+//
+// The order is what protects the account, and every step of it is done for
+// every attempt, against the real account or a ghost that costs the same:
+//
+//  1. Start looks at policy, clock, account, lock and device, counts the guess
+//     (with OPAQUE the client learns the outcome from our first answer, RFC
+//     9807 §9.2), keeps the record, and only then evaluates.
+//  2. Where the attempt may not succeed, the evaluation is made against a
+//     stand-in: the right password then opens as little as a wrong one.
+//  3. Finish closes the attempt's entry in the ledger; who closes it first has
+//     finished it, and nobody can again.
+//  4. Code is the second factor of a new device.
+//
+// This package appends to the ledger and never reads it. Evidence leaves it
+// only inside incidents.
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/store"
+)
+
+const (
+	// AttemptLife is how long a client has between the two messages of the
+	// password: half a minute of stretching on a slow phone, and a bad network.
+	AttemptLife = lockout.AttemptLife
+	// PassTries is how many attempts one pass begins: a slip or two.
+	PassTries = 3
+	// MaxIdentifier is the longest identifier in bytes (RFC 5321 §4.5.3.1.3, less brackets).
+	MaxIdentifier = 254
+)
+
+var (
+	// ErrForm: a message that no correct client sends.
+	ErrForm = errors.New("not of the protocol's form")
+	// ErrOver: the attempt was finished, or was left too long; begin again.
+	ErrOver = errors.New("this attempt is over: begin the sign-in again")
+)
+
+// Sessions begins sessions; package session does.
+type Sessions interface {
+	// Begin adds a session of the device and ends the device's older ones.
+	Begin(tx store.Tx, account store.Subject, device store.Device, id store.ID) (store.Session, error)
+}
+
+// Service runs attempts.
+type Service struct {
+	Store    store.Store
+	Gate     *gate.Gate
+	Keys     *keys.Ring
+	OPAQUE   *opaque.Server
+	Sessions Sessions
+}
+
+// Purposes of a password proof.
+const (
+	ToSignIn         = "sign-in"
+	ToChangePassword = "password"
+)
+
+// Start is the first message.
+type Start struct {
+	Identifier string // as typed
+	Purpose    string
+	KE1        []byte
+	Pass       string
+	Caller     gate.Caller
+}
+
+// Started answers it.
+type Started struct {
+	KE2     []byte
+	Stretch string // the account's parameters, or the usual ones
+	State   []byte // sealed; comes back with the last message
+}
+
+// way is what an attempt is counted under.
+type way int
+
+const (
+	strangers way = iota // a key that is not enrolled
+	ownDevice            // an enrolled device
+	withPass             // a new device with a pass of the owner's
+)
+
+// state travels sealed with the client between the two messages, so that an
+// attempt that is never finished costs no row.
+type state struct {
+	Account  store.ID         `json:"account"`
+	Attempt  store.ID         `json:"attempt"`
+	Ring     store.Ring       `json:"ring"`
+	Seq      int64            `json:"seq"`
+	Key      store.Thumbprint `json:"key"`
+	Way      way              `json:"way"`
+	Pass     [32]byte         `json:"pass"`
+	Real     bool             `json:"real"`
+	Purpose  string           `json:"purpose"`
+	Begun    time.Time        `json:"begun"`
+	Expected opaque.Expected  `json:"expected"`
+	Facts    []cause.Fact     `json:"facts"`
+	Shown    string           `json:"shown"`
+	Name     string           `json:"name"`
+	System   string           `json:"system"`
+}
+
+const (
+	stateLabel = "sign-in state"
+	stateSize  = 2560
+)
+
+// NewID makes a random ID.
+func NewID() (id store.ID) {
+	rand.Read(id[:])
+	return id
+}
+
+// Start opens an attempt. A nil Refusal and error mean that it goes on. The
+// Refusal is the same for everybody but for what anyone may be told.
+func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, error) {
+	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > MaxIdentifier || in.Purpose != ToSignIn && in.Purpose != ToChangePassword {
+		return Started{}, nil, ErrForm
+	}
+	key := s.Keys.Lookup(Normalise(in.Identifier))
+	public := s.Gate.Public(in.Caller, true)
+	st := state{
+		Attempt: NewID(), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
+		Shown: in.Caller.Shown, Name: in.Caller.Name, System: in.Caller.Client.System + " " + in.Caller.Client.SystemVersion.String(),
+	}
+	if in.Pass != "" {
+		st.Pass = HashPass(in.Pass)
+	}
+	var account store.Subject
+	var content incident.Content
+	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		var err error
+		if account, err = tx.Find(key, store.StandKey(key)); err != nil {
+			return err
+		}
+		content, err = s.admit(tx, account, &st, in.Caller, public)
+		return err
+	})
+	if err != nil {
+		return Started{}, nil, err
+	}
+	if len(public) > 0 {
+		refusal, err := gate.Refuse(s.Keys, content)
+		return Started{}, refusal, err
+	}
+	record := account.Record
+	if !st.Real {
+		record = nil
+	}
+	ke2, expected, err := s.OPAQUE.Login(record, in.KE1, key[:])
+	if err != nil {
+		return Started{}, nil, ErrForm
+	}
+	st.Expected = expected
+	sealed, err := s.seal(stateLabel, st, stateSize)
+	return Started{KE2: ke2, Stretch: account.Stretch, State: sealed}, nil, err
+}
+
+// admit looks at everything, counts the guess and keeps the record, in one
+// transaction. It fills what is missing of st.
+func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Caller, public []cause.Fact) (incident.Content, error) {
+	now := s.Gate.Now()
+	device, known, err := enrolled(tx, account.ID, c.Key)
+	if err != nil {
+		return incident.Content{}, err
+	}
+	st.Account = account.ID
+	st.Facts = append(append([]cause.Fact{}, public...), s.Gate.Account(account)...)
+	st.Way, st.Ring = strangers, store.RingStrangers
+	if known {
+		st.Way, st.Ring = ownDevice, store.RingDevices
+	} else if st.Purpose == ToChangePassword {
+		st.Facts = append(st.Facts, cause.Note(cause.CheckDevice, cause.Word("enrolled"), cause.Word("never-enrolled"), cause.ByServer))
+	}
+	pass, err := livePass(tx, account, st.Pass, now)
+	if err != nil {
+		return incident.Content{}, err
+	}
+	if !known && pass != nil {
+		st.Way, st.Ring = withPass, store.RingDevices
+	}
+
+	// What the public checks refuse is never evaluated, so it is no guess.
+	if len(public) == 0 {
+		switch st.Way {
+		case strangers:
+			next, d := account.Hot.Strangers.Begin(now)
+			account.Hot.Strangers = next
+			st.Facts = append(st.Facts, strangersLocked(next, d)...)
+		case ownDevice:
+			next, d := device.Hot.Own.Begin(now)
+			device.Hot.Own = next
+			st.Facts = append(st.Facts, deviceLocked(device.Name, next, d)...)
+		case withPass:
+			pass.Tries++
+			if err := tx.SavePass(*pass); err != nil {
+				return incident.Content{}, err
+			}
+		}
+	}
+	st.Real = len(st.Facts) == 0
+
+	account.Hot.Seq[st.Ring]++
+	st.Seq = account.Hot.Seq[st.Ring]
+	if err := tx.SaveSubjectHot(account.ID, account.Hot); err != nil {
+		return incident.Content{}, err
+	}
+	if known {
+		device.Hot.LastSeen, device.Hot.Skew = now, c.Time.Sub(now)
+		if err := tx.SaveDeviceHot(account.ID, device.ID, device.Hot); err != nil {
+			return incident.Content{}, err
+		}
+	}
+	content := incident.Content{
+		Account: account.ID, Attempt: st.Attempt, At: now, What: st.Purpose, Outcome: incident.Unfinished,
+		Facts: st.Facts, Device: c.Name, Client: c.Shown, Address: c.Address,
+	}
+	if len(public) > 0 {
+		content.Outcome = incident.Refused
+	}
+	return content, tx.Append(content.Entry(st.Ring, st.Seq))
+}
+
+// enrolled finds the device of a key, if it is enrolled for the account now.
+func enrolled(tx store.Tx, account store.ID, key store.Thumbprint) (store.Device, bool, error) {
+	d, err := tx.Device(account, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Device{}, false, nil
+	}
+	return d, err == nil && d.Removed.IsZero(), err
+}
+
+func strangersLocked(s lockout.State, d lockout.Decision) []cause.Fact {
+	if d.Allowed {
+		return nil
+	}
+	return []cause.Fact{
+		cause.Note(cause.CheckStrangers, cause.Count(lockout.FailedLimit-1), cause.Count(max(s.Failed, lockout.FailedLimit)), cause.ByServer),
+		cause.Note(cause.CheckStrangersUntil, cause.Value{}, cause.Instant(d.Until), cause.ByServer),
+	}
+}
+
+func deviceLocked(name string, s lockout.State, d lockout.Decision) []cause.Fact {
+	if d.Allowed {
+		return nil
+	}
+	return []cause.Fact{
+		cause.Note(cause.CheckOwnDevice, cause.Count(lockout.FailedLimit-1), cause.Count(max(s.Failed, lockout.FailedLimit)), cause.ByServer),
+		cause.Note(cause.CheckOwnDeviceName, cause.Value{}, cause.Name(name), cause.ByServer),
+		cause.Note(cause.CheckOwnDeviceUntil, cause.Value{}, cause.Instant(d.Until), cause.ByServer),
+	}
+}
+
+// HashPass is what is kept of a pass or an invitation. Spaces, hyphens and
+// case are not part of it.
+func HashPass(pass string) [32]byte {
+	return sha256.Sum256([]byte(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(strings.TrimSpace(pass)))))
+}
+
+// livePass finds a pass of this account that can begin an attempt now.
+func livePass(tx store.Tx, account store.Subject, hash [32]byte, now time.Time) (*store.Pass, error) {
+	p, err := tx.Pass(hash)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Account != account.ID || !p.Used.IsZero() || p.Tries >= PassTries || now.After(p.Expires) {
+		return nil, nil
+	}
+	return &p, nil
+}
+
+// Enrolled reports whether the key is enrolled for the identifier's account.
+// It decides nothing but whose attempt is worked on first.
+func (s *Service) Enrolled(ctx context.Context, identifier string, by store.Thumbprint) (bool, error) {
+	if len(identifier) > MaxIdentifier {
+		return false, ErrForm
+	}
+	key := s.Keys.Lookup(Normalise(identifier))
+	known := false
+	err := s.Store.View(ctx, func(tx store.Tx) error {
+		a, err := tx.Find(key, store.StandKey(key))
+		if err != nil {
+			return err
+		}
+		_, known, err = enrolled(tx, a.ID, by)
+		return err
+	})
+	return known, err
+}
