@@ -169,7 +169,7 @@ func (s *Service) try(tx store.Tx, r *store.Request, account *store.Subject, dev
 	}
 	if verdict.Outcome == code.Accepted {
 		for _, d := range devices {
-			if store.ID(verdict.Device) == d.ID && verdict.Step > 0 && r.AllowedBy != d.ID || store.ID(verdict.Device) == d.ID && verdict.Offline {
+			if verdict.Offline && d.ID == verdict.Device {
 				d.Hot.LastCodeStep = verdict.Step
 				if err := tx.SaveDeviceHot(account.ID, d.ID, d.Hot); err != nil {
 					return nil, err
@@ -231,7 +231,7 @@ func (s *Service) verdict(tx store.Tx, r store.Request, devices []store.Device, 
 			})
 		}
 	}
-	return code.Judge(s.Keys.Code(), given, s.Gate.Now(), r.ID, own, others, sources), nil
+	return code.Judge(s.Keys.Code(), given, s.Gate.Now(), own, others, sources), nil
 }
 
 func skews(devices []store.Device) map[store.ID]time.Duration {

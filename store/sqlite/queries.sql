@@ -1,0 +1,146 @@
+-- name: Find :many
+-- Always two rows, so that a known identifier costs what an unknown one does:
+-- the account and its ghost, or the ghost and the one ghost that is everybody's second.
+SELECT * FROM subjects WHERE lookup IN (?1, ?2, ?3) ORDER BY ghost LIMIT 2;
+
+-- name: Subject :one
+SELECT * FROM subjects WHERE id = ?;
+
+-- name: Accounts :many
+SELECT * FROM subjects WHERE ghost = 0 ORDER BY identifier;
+
+-- name: AddSubject :exec
+INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveSubject :execrows
+UPDATE subjects SET identifier = ?, record = ?, stretch = ?, epoch = ?, disabled = ?, password_changed = ?, password_changed_by = ?
+WHERE id = ?;
+
+-- name: SaveSubjectHot :execrows
+UPDATE subjects SET failed = ?, open = ?, locks = ?, open_until = ?, locked_until = ?, last_failure = ?, code_failures = ?,
+    seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
+WHERE id = ?;
+
+-- name: Device :one
+SELECT * FROM devices WHERE account = ? AND thumbprint = ?;
+
+-- name: Devices :many
+SELECT * FROM devices WHERE account = ? ORDER BY enrolled, id;
+
+-- name: AddDevice :execrows
+INSERT INTO devices (account, thumbprint, id, name, system, enrolled, removed, removed_by,
+    failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (account, thumbprint) DO UPDATE SET id = excluded.id, name = excluded.name, system = excluded.system,
+    enrolled = excluded.enrolled, removed = excluded.removed, removed_by = excluded.removed_by, failed = excluded.failed,
+    open = excluded.open, locks = excluded.locks, open_until = excluded.open_until, locked_until = excluded.locked_until,
+    last_failure = excluded.last_failure, last_seen = excluded.last_seen, skew = excluded.skew, last_code_step = excluded.last_code_step
+WHERE devices.removed <> 0;
+
+-- name: SaveDevice :execrows
+UPDATE devices SET name = ?, system = ?, removed = ?, removed_by = ? WHERE account = ? AND id = ?;
+
+-- name: SaveDeviceHot :execrows
+UPDATE devices SET failed = ?, open = ?, locks = ?, open_until = ?, locked_until = ?, last_failure = ?, last_seen = ?, skew = ?, last_code_step = ?
+WHERE account = ? AND id = ?;
+
+-- name: Session :one
+SELECT * FROM sessions WHERE id = ?;
+
+-- name: Sessions :many
+SELECT * FROM sessions WHERE account = ? ORDER BY created DESC, id;
+
+-- name: AddSession :exec
+INSERT INTO sessions (id, account, device, created, last_used, ended, ended_by, ended_why) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: EndSessions :execrows
+UPDATE sessions SET ended = ?, ended_by = ?, ended_why = ? WHERE account = ? AND ended = 0 AND id <> ?;
+
+-- name: EndSessionsOfDevice :execrows
+UPDATE sessions SET ended = ?, ended_by = ?, ended_why = ? WHERE account = ? AND device = ? AND ended = 0 AND id <> ?;
+
+-- name: TouchSession :execrows
+UPDATE sessions SET last_used = ? WHERE id = ? AND last_used < ?;
+
+-- name: TrimSessions :exec
+DELETE FROM sessions WHERE ended <> 0 AND ended < ?;
+
+-- name: TrimRequests :exec
+DELETE FROM requests WHERE expires < ?;
+
+-- name: TrimPasses :exec
+DELETE FROM passes WHERE expires < ?;
+
+-- name: TrimInvitations :exec
+DELETE FROM invitations WHERE expires < ?;
+
+-- name: AppendEntry :exec
+INSERT INTO ledger (account, ring, slot, seq, id, reference, at, open, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (account, ring, slot) DO UPDATE SET seq = excluded.seq, id = excluded.id, reference = excluded.reference,
+    at = excluded.at, open = excluded.open, detail = excluded.detail;
+
+-- name: Entry :one
+SELECT * FROM ledger WHERE account = ? AND ring = ? AND slot = ? AND seq = ?;
+
+-- name: CloseEntry :execrows
+UPDATE ledger SET open = 0, detail = ? WHERE account = ? AND ring = ? AND slot = ? AND seq = ? AND id = ? AND open = 1;
+
+-- name: Ledger :many
+SELECT * FROM ledger WHERE account = ? ORDER BY at DESC, ring, seq DESC;
+
+-- name: FindReference :many
+SELECT * FROM ledger WHERE reference = ? ORDER BY at DESC;
+
+-- name: Request :one
+SELECT * FROM requests WHERE id = ?;
+
+-- name: Requests :many
+SELECT * FROM requests WHERE account = ? ORDER BY opened DESC, id;
+
+-- name: AddRequest :exec
+INSERT INTO requests (id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes,
+    seen, seen_by, allowed, allowed_by, denied, denied_by, done)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveRequest :execrows
+UPDATE requests SET wrong_codes = ?, seen = ?, seen_by = ?, allowed = ?, allowed_by = ?, denied = ?, denied_by = ?, done = ? WHERE id = ?;
+
+-- name: Pass :one
+SELECT * FROM passes WHERE hash = ?;
+
+-- name: AddPass :exec
+INSERT INTO passes (hash, account, made_by, created, expires, tries, used) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: SavePass :execrows
+UPDATE passes SET tries = ?, used = ? WHERE hash = ?;
+
+-- name: DropPasses :exec
+DELETE FROM passes WHERE account = ?;
+
+-- name: Invitation :one
+SELECT * FROM invitations WHERE hash = ?;
+
+-- name: AddInvitation :exec
+INSERT INTO invitations (hash, identifier, created, expires, used) VALUES (?, ?, ?, ?, ?);
+
+-- name: SaveInvitation :execrows
+UPDATE invitations SET used = ? WHERE hash = ?;
+
+-- name: Setting :one
+SELECT value FROM settings WHERE name = ?;
+
+-- name: SaveSetting :exec
+INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: Keys :many
+SELECT * FROM keys ORDER BY created, id;
+
+-- name: AddKey :exec
+INSERT INTO keys (id, purpose, created, retired, sealed) VALUES (?, ?, ?, ?, ?);
+
+-- name: SaveKey :execrows
+UPDATE keys SET retired = ? WHERE id = ?;
+
+-- name: DropKey :execrows
+DELETE FROM keys WHERE id = ?;
