@@ -1,7 +1,13 @@
 -- name: Find :many
 -- Always two rows, so that a known identifier costs what an unknown one does:
--- the account and its ghost, or the ghost and the one ghost that is everybody's second.
-SELECT * FROM subjects WHERE lookup IN (?1, ?2, ?3) ORDER BY ghost LIMIT 2;
+-- the account and its ghost, or a second ghost and the ghost. The key is looked
+-- for in the index, there or not, and then two rows are fetched.
+SELECT a.* FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = @lookup), @second)
+UNION ALL
+SELECT b.* FROM subjects AS b WHERE b.lookup = @stand;
+
+-- name: CountLookup :one
+SELECT count(*) FROM subjects WHERE lookup = ?;
 
 -- name: Subject :one
 SELECT * FROM subjects WHERE id = ?;
@@ -10,11 +16,12 @@ SELECT * FROM subjects WHERE id = ?;
 SELECT * FROM subjects WHERE ghost = 0 ORDER BY identifier;
 
 -- name: AddSubject :exec
-INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by,
+    failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SaveSubject :execrows
-UPDATE subjects SET identifier = ?, record = ?, stretch = ?, epoch = ?, disabled = ?, password_changed = ?, password_changed_by = ?
+UPDATE subjects SET lookup = ?, identifier = ?, record = ?, stretch = ?, epoch = ?, created = ?, disabled = ?, password_changed = ?, password_changed_by = ?
 WHERE id = ?;
 
 -- name: SaveSubjectHot :execrows

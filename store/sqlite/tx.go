@@ -2,7 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/store"
@@ -11,12 +17,12 @@ import (
 
 // tx is a store.Tx on one connection.
 type tx struct {
-	c        *conn
-	readOnly bool
-	wrote    bool
-	fault    error // of the store itself; the transaction is lost
+	c     *conn
+	wrote bool
+	fault error // of the store itself; the transaction is lost
 }
 
+// none is the context of statements: see conn.
 var none = context.Background()
 
 func micros(t time.Time) int64 {
@@ -40,17 +46,56 @@ func flag(b bool) int64 {
 	return 0
 }
 
+// blob is bytes for a column that is never null.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// told turns an error of a statement into the domain's words: no row, a row
+// that exists already. What a row's own values caused ends with the statement;
+// everything else is a fault of the store.
+func (t *tx) told(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.ErrNotFound
+	}
+	if e := new(driver.Error); errors.As(err, &e) {
+		switch e.Code() {
+		case lib.SQLITE_CONSTRAINT_PRIMARYKEY, lib.SQLITE_CONSTRAINT_UNIQUE:
+			return store.ErrConflict
+		}
+		switch e.Code() & 0xff {
+		case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH:
+			return unavailable(err)
+		case lib.SQLITE_READONLY:
+			if e.Code() == lib.SQLITE_READONLY {
+				return errReads
+			}
+		}
+	}
+	t.fault = err
+	return unavailable(err)
+}
+
+var errReads = errors.New("a View only reads")
+
 // one is the outcome of a statement that must change one row.
 func (t *tx) one(n int64, err error) error {
-	t.wrote = true
 	if err == nil && n == 0 {
 		return store.ErrNotFound
 	}
-	return t.told(err)
+	return t.did(err)
 }
 
+// did is the outcome of a statement that may have changed rows; one that failed
+// has changed none.
 func (t *tx) did(err error) error {
-	t.wrote = true
+	t.wrote = t.wrote || err == nil
 	return t.told(err)
 }
 
@@ -69,8 +114,8 @@ func each[R, D any](list []R, err error, t *tx, f func(R) D) ([]D, error) {
 // single maps one row.
 func single[R, D any](r R, err error, t *tx, f func(R) D) (D, error) {
 	if err != nil {
-		var none D
-		return none, t.told(err)
+		var zero D
+		return zero, t.told(err)
 	}
 	return f(r), nil
 }
@@ -86,7 +131,9 @@ func subject(r rows.Subject) store.Subject {
 		},
 	}
 	if s.Ghost {
-		s.Identifier, s.Record = "", nil
+		// These are there for the row's width alone.
+		s.Identifier, s.Record, s.Stretch, s.Epoch = "", nil, "", 0
+		s.Created, s.PasswordChanged, s.PasswordChangedBy = time.Time{}, time.Time{}, store.ID{}
 	}
 	return s
 }
@@ -98,21 +145,26 @@ func counter(failed, open, locks, openUntil, lockedUntil, lastFailure int64) loc
 	}
 }
 
+// Find is one query that fetches two rows of the same width, whether there is
+// such an account or not, and decodes both: the account's and its ghost's, or
+// those of two ghosts. So neither the number of statements nor that of rows,
+// nor what is read or copied for them, tells the two apart; what is left is one
+// comparison. The second ghost is another one for each, so that no single row
+// is warmer in any cache than the rest.
 func (t *tx) Find(key, stand store.Key) (store.Subject, error) {
-	list, err := t.c.queries.Find(none, rows.FindParams{Lookup: key[:], Lookup_2: stand[:], Lookup_3: secondGhost[:]})
+	second := store.StandKey(stand)
+	list, err := t.c.queries.Find(none, rows.FindParams{Lookup: key[:], Second: second[:], Stand: stand[:]})
 	if err != nil {
 		return store.Subject{}, t.told(err)
 	}
-	// Both are decoded, whichever is meant: the account is first where there is
-	// one, and the order of two ghosts is the index's.
-	var two [2]store.Subject
-	for i := range list {
-		two[i] = subject(list[i])
+	if len(list) != 2 {
+		return store.Subject{}, t.told(fmt.Errorf("a ghost is missing: %d rows instead of 2", len(list)))
 	}
-	if two[0].Key == secondGhost {
-		return two[1], nil
+	a, b := subject(list[0]), subject(list[1])
+	if a.Key == key {
+		return a, nil
 	}
-	return two[0], nil
+	return b, nil
 }
 
 func (t *tx) Subject(id store.ID) (store.Subject, error) {
@@ -126,15 +178,19 @@ func (t *tx) Accounts() ([]store.Subject, error) {
 }
 
 func (t *tx) AddSubject(s store.Subject) error {
+	c, seq := s.Hot.Strangers, s.Hot.Seq
 	return t.did(t.c.queries.AddSubject(none, rows.AddSubjectParams{
-		ID: s.ID[:], Lookup: s.Key[:], Ghost: flag(s.Ghost), Identifier: s.Identifier, Record: s.Record, Stretch: s.Stretch, Epoch: s.Epoch,
+		ID: s.ID[:], Lookup: s.Key[:], Ghost: flag(s.Ghost), Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch,
 		Created: micros(s.Created), Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
+		Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
+		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
+		CodeFailures: int64(s.Hot.CodeFailures), Seq0: seq[0], Seq1: seq[1], Seq2: seq[2], Seq3: seq[3],
 	}))
 }
 
 func (t *tx) SaveSubject(s store.Subject) error {
 	return t.one(t.c.queries.SaveSubject(none, rows.SaveSubjectParams{
-		ID: s.ID[:], Identifier: s.Identifier, Record: s.Record, Stretch: s.Stretch, Epoch: s.Epoch,
+		ID: s.ID[:], Lookup: s.Key[:], Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch, Created: micros(s.Created),
 		Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
 	}))
 }
@@ -177,11 +233,10 @@ func (t *tx) AddDevice(d store.Device) error {
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
 		LastSeen: micros(d.Hot.LastSeen), Skew: int64(d.Hot.Skew), LastCodeStep: d.Hot.LastCodeStep,
 	})
-	t.wrote = true
 	if err == nil && n == 0 {
 		return store.ErrConflict
 	}
-	return t.told(err)
+	return t.did(err)
 }
 
 func (t *tx) SaveDevice(d store.Device) error {

@@ -2,14 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"time"
-
-	driver "modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
 
 	"readmit.dev/readmit/store"
 )
@@ -18,275 +16,271 @@ import (
 // is no longer what a change costs, and the last would wait for the first.
 const maxGroup = 64
 
+// retry is how long the writer leaves a failing disk alone: soon enough to be
+// ready when the disk is, and few enough tries not to add to its trouble.
+const retry = 500 * time.Millisecond
+
 // job is one Update on its way to the writer.
 type job struct {
-	ctx  context.Context
-	f    func(store.Tx) error
-	done chan error
+	f     func(store.Tx) error
+	taken atomic.Bool // by the writer, or by a caller who gave up before
+	err   error
+	done  chan struct{} // closed when err says the outcome
 }
 
-// Update runs f in the next group. See store.Store.
+func (j *job) answer(err error) {
+	j.err = err
+	close(j.done)
+}
+
+// Update runs f in the next group. A context that ends before f was begun
+// makes Update return its error, and f does not run; after that the outcome is
+// waited for, as the change may already be durable.
 func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
-	j := &job{ctx, f, make(chan error, 1)}
-	select {
-	case <-s.closing:
+	if !s.isOpen() {
 		return errClosed
-	default:
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{f: f, done: make(chan struct{})}
 	select {
 	case s.jobs <- j:
-	case <-s.closing:
+	case <-s.done:
 		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	// From here on the change may be made, so its outcome is waited for.
 	select {
-	case err := <-j.done:
-		return err
+	case <-j.done:
 	case <-s.done:
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
 		select {
-		case err := <-j.done:
-			return err
-		default:
-			return errClosed
+		case <-j.done:
+		case <-s.done:
 		}
 	}
+	select {
+	case <-j.done:
+		return j.err
+	default: // the writer stopped before this one's turn
+		return errClosed
+	}
 }
-
-var errClosed = fmt.Errorf("%w: closed", store.ErrUnavailable)
 
 // write is the writer: it takes what waits, runs it as one transaction, and
 // answers when that is durable.
-func (s *Store) write(w *conn) {
+func (s *Store) write() {
 	defer close(s.done)
-	defer func() { w.close() }()
+	group := make([]*job, 0, maxGroup)
 	for {
-		var group []*job
 		select {
-		case j := <-s.jobs:
-			group = append(group, j)
 		case <-s.closing:
 			return
+		case j := <-s.jobs:
+			group = s.gather(group[:0], j)
 		}
-	more:
-		for len(group) < maxGroup {
-			select {
-			case j := <-s.jobs:
-				group = append(group, j)
-			default:
-				break more
-			}
+		outcomes, err := s.commit(group)
+		if err != nil {
+			// Before anybody is told: see reconnect.
+			s.reconnect()
 		}
-		if !s.commit(w, group) {
-			w = s.recover(w)
-		}
-	}
-}
-
-// commit runs a group and answers each job. It reports false when the
-// connection cannot be trusted any more.
-func (s *Store) commit(w *conn, group []*job) bool {
-	for len(group) > 0 {
-		if err := w.exec("BEGIN IMMEDIATE"); err != nil {
-			answer(group, unavailable(err))
-			return false
-		}
-		var ran []*job
-		failed := -1
 		for i, j := range group {
-			if err := j.ctx.Err(); err != nil {
-				j.done <- err
-				continue
-			}
-			tx := &tx{c: w}
-			err := run(j.f, tx)
-			if tx.fault != nil {
-				w.exec("ROLLBACK")
-				answer(append(ran, group[i:]...), unavailable(tx.fault))
-				return false
-			}
-			if err == nil {
-				ran = append(ran, j)
-				continue
-			}
-			j.done <- err
-			if tx.wrote {
-				// What it wrote must go: the whole group is rolled back, and the
-				// others run again without it.
-				failed = i
-				break
+			if err != nil {
+				j.answer(unavailable(err))
+			} else {
+				j.answer(outcomes[i])
 			}
 		}
-		if failed >= 0 {
-			if err := w.exec("ROLLBACK"); err != nil {
-				answer(append(ran, group[failed+1:]...), unavailable(err))
-				return false
+		for s.writer == nil {
+			if !s.refuse(err, retry) {
+				return
 			}
-			group = append(ran, group[failed+1:]...)
+			s.reconnect()
+		}
+	}
+}
+
+// gather takes what waits beside the first. Callers that were answered a
+// moment ago and have more to do are let run once, so that they are in this
+// group and not behind its fsync.
+func (s *Store) gather(group []*job, j *job) []*job {
+	yielded := false
+	for {
+		if j.taken.CompareAndSwap(false, true) {
+			group = append(group, j)
+		}
+		if len(group) == maxGroup {
+			return group
+		}
+		select {
+		case j = <-s.jobs:
 			continue
+		default:
 		}
-		if err := w.exec("COMMIT"); err != nil {
-			w.exec("ROLLBACK")
-			answer(ran, unavailable(err))
-			return false
+		if yielded {
+			return group
 		}
-		answer(ran, nil)
-		return true
-	}
-	return true
-}
-
-func answer(jobs []*job, err error) {
-	for _, j := range jobs {
-		j.done <- err
+		yielded = true
+		runtime.Gosched()
+		select {
+		case j = <-s.jobs:
+		default:
+			return group
+		}
 	}
 }
 
-// run calls f; a panic in it is its own error and not the writer's end.
-func run(f func(store.Tx) error, t *tx) (err error) {
+// commit runs a group as one transaction and returns each function's outcome,
+// or the fault for which there is none: then nothing of the group is kept.
+//
+// Outcomes are told after the commit only, those of functions that failed too:
+// they have seen what the others wrote, and it is true only once it is kept.
+func (s *Store) commit(group []*job) ([]error, error) {
+	outcomes, err := s.run(group, false)
+	if errors.Is(err, errAgain) {
+		outcomes, err = s.run(group, true)
+	}
+	return outcomes, err
+}
+
+// errAgain: a function failed after it had written.
+var errAgain = errors.New("run again with savepoints")
+
+// run runs a group once. Without savepoints, which cost each function two
+// statements, what a failing function wrote can be undone only with the whole
+// group; with them the group goes on without it. So a group runs at most twice,
+// however many of it fail.
+func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault error) {
+	w := s.writer
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a change panicked: %v", p)
+		if fault != nil {
+			w.exec("ROLLBACK")
 		}
+	}()
+	outcomes = make([]error, len(group))
+	for i, j := range group {
+		if savepoints {
+			if err := w.exec("SAVEPOINT f"); err != nil {
+				return nil, err
+			}
+		}
+		t := &tx{c: w}
+		outcomes[i] = protect(j.f, t)
+		if t.fault != nil {
+			return nil, t.fault
+		}
+		if outcomes[i] != nil && t.wrote {
+			if !savepoints {
+				return nil, errAgain
+			}
+			if err := w.exec("ROLLBACK TO f"); err != nil {
+				return nil, err
+			}
+		}
+		if savepoints {
+			if err := w.exec("RELEASE f"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return outcomes, w.exec("COMMIT")
+}
+
+// protect calls f; a panic in it is its own error and not the writer's end.
+// The value is printed only where the runtime made it: others may hold secrets.
+func protect(f func(store.Tx) error, t *tx) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		what := fmt.Sprintf("%T", p)
+		if e, ok := p.(runtime.Error); ok {
+			what = e.Error()
+		}
+		err = fmt.Errorf("a change panicked: %s at %s", what, panicked())
 	}()
 	return f(t)
 }
 
-// recover replaces a connection that failed. After a failed fsync the kernel
-// may have dropped the pages and will say "fine" the next time, so nothing
-// that the connection holds is believed: it is closed, and the next one begins
-// from what the WAL's index says was committed. The failed frames lie beyond
-// that; the first commit of the new connection overwrites them, and until one
-// has succeeded every Update is answered as unavailable.
-func (s *Store) recover(broken *conn) *conn {
-	broken.close()
+// panicked is the line that panicked, asked in the function that recovers.
+func panicked() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	for {
-		if w, err := s.connect("rwc"); err == nil {
-			if probeWrite(w) == nil {
-				return w
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", f.Function, f.Line)
+		}
+		if !more {
+			return "an unknown line"
+		}
+	}
+}
+
+// reconnect replaces the writer's connection after a fault, and leaves none
+// where the disk does not take a commit.
+//
+// After a failed fsync the kernel may have dropped what it could not write and
+// say "fine" to the next one, so neither the connection's pages nor a retry of
+// its commit are believed. Its frames lie in the WAL behind the last good
+// commit, and readers do not see them, because the WAL's index never learned
+// of them. But a process that is killed now would, when it recovers, find them
+// whole and take them for committed. So a small commit is made at once, by a
+// new connection that holds nothing: it begins where the last good commit
+// ended and so overwrites the first of them, and those behind no longer match
+// the running checksum. Only then are the failed group's callers told, and
+// only once such a commit was synced does the next group run.
+//
+// A machine that loses power while its disk fails both times can still come
+// back with the whole group, or without it, as it likes; never with a part.
+// That is what "unavailable" means: until the store is ready again, whether it
+// happened is not known.
+//
+// A failed checkpoint needs nothing: its frames stay in the WAL, synced, and
+// the next checkpoint writes all of their pages again.
+func (s *Store) reconnect() {
+	if s.writer != nil {
+		s.writer.close()
+		s.writer = nil
+	}
+	w, err := s.connect(false)
+	if err != nil {
+		return
+	}
+	s.writer = w
+	outcomes, err := s.run([]*job{{f: touch}}, false)
+	if err == nil {
+		err = outcomes[0]
+	}
+	if err != nil {
+		w.close()
+		s.writer = nil
+	}
+}
+
+// refuse answers what comes until the time is over; false when the store is
+// being closed.
+func (s *Store) refuse(err error, d time.Duration) bool {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	for {
+		select {
+		case j := <-s.jobs:
+			if j.taken.CompareAndSwap(false, true) {
+				j.answer(unavailable(err))
 			}
-			w.close()
-		}
-		// Half a second: soon enough to be ready when the disk is, and few
-		// enough tries to leave it alone.
-		wait := time.NewTimer(500 * time.Millisecond)
-	refuse:
-		for {
-			select {
-			case j := <-s.jobs:
-				j.done <- fmt.Errorf("%w: the disk cannot be written", store.ErrUnavailable)
-			case <-s.closing:
-				wait.Stop()
-				// The writer closes what it is given; a closed connection is fine.
-				return broken
-			case <-wait.C:
-				break refuse
-			}
+		case <-wait.C:
+			return true
+		case <-s.closing:
+			return false
 		}
 	}
-}
-
-// probeWrite commits a row, so that it is known whether the disk takes one.
-func probeWrite(w *conn) error {
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	t := &tx{c: w}
-	if err := t.saveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano))); err != nil {
-		w.exec("ROLLBACK")
-		return err
-	}
-	return w.exec("COMMIT")
-}
-
-// View runs f with a reader. Each fetch sees the last commit.
-func (s *Store) View(ctx context.Context, f func(store.Tx) error) error {
-	select {
-	case r := <-s.readers:
-		t := &tx{c: r, readOnly: true}
-		err := func() error {
-			defer func() { s.readers <- r }()
-			return f(t)
-		}()
-		if t.fault != nil {
-			return unavailable(t.fault)
-		}
-		return err
-	case <-s.closing:
-		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// probe remembers for a second that a write went well.
-type probe struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-// Ready commits a small change, at most once a second.
-func (s *Store) Ready(ctx context.Context) error {
-	s.probe.mu.Lock()
-	defer s.probe.mu.Unlock()
-	if time.Since(s.probe.at) < time.Second {
-		return nil
-	}
-	err := s.Update(ctx, func(t store.Tx) error {
-		return t.(*tx).saveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano)))
-	})
-	if err == nil {
-		s.probe.at = time.Now()
-	}
-	return err
-}
-
-// Close lets the group at work finish and gives the folder back.
-func (s *Store) Close() error {
-	select {
-	case <-s.closing:
-		return nil
-	default:
-	}
-	close(s.closing)
-	<-s.done
-	for range s.all {
-		<-s.readers // each comes back when its View ends
-	}
-	err := s.closeConns()
-	s.lock.release()
-	return err
-}
-
-func (s *Store) closeConns() error {
-	var err error
-	for _, c := range s.all {
-		err = errors.Join(err, c.close())
-	}
-	return err
-}
-
-// unavailable marks an error of the database as the store's own.
-func unavailable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-}
-
-// told turns an error of a statement into the domain's words: no row, a row
-// that exists already. Everything else is a fault of the store.
-func (t *tx) told(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.ErrNotFound
-	}
-	if e := new(driver.Error); errors.As(err, &e) && (e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY || e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE) {
-		return store.ErrConflict
-	}
-	t.fault = err
-	return unavailable(err)
 }

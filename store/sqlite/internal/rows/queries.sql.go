@@ -268,8 +268,9 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 }
 
 const addSubject = `-- name: AddSubject :exec
-INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by,
+    failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddSubjectParams struct {
@@ -284,6 +285,17 @@ type AddSubjectParams struct {
 	Disabled          int64
 	PasswordChanged   int64
 	PasswordChangedBy []byte
+	Failed            int64
+	Open              int64
+	Locks             int64
+	OpenUntil         int64
+	LockedUntil       int64
+	LastFailure       int64
+	CodeFailures      int64
+	Seq0              int64
+	Seq1              int64
+	Seq2              int64
+	Seq3              int64
 }
 
 func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
@@ -299,6 +311,17 @@ func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
 		arg.Disabled,
 		arg.PasswordChanged,
 		arg.PasswordChangedBy,
+		arg.Failed,
+		arg.Open,
+		arg.Locks,
+		arg.OpenUntil,
+		arg.LockedUntil,
+		arg.LastFailure,
+		arg.CodeFailures,
+		arg.Seq0,
+		arg.Seq1,
+		arg.Seq2,
+		arg.Seq3,
 	)
 	return err
 }
@@ -362,6 +385,17 @@ func (q *Queries) CloseEntry(ctx context.Context, arg CloseEntryParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const countLookup = `-- name: CountLookup :one
+SELECT count(*) FROM subjects WHERE lookup = ?
+`
+
+func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countLookup, lookup)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const device = `-- name: Device :one
@@ -552,19 +586,22 @@ func (q *Queries) Entry(ctx context.Context, arg EntryParams) (Ledger, error) {
 }
 
 const find = `-- name: Find :many
-SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE lookup IN (?1, ?2, ?3) ORDER BY ghost LIMIT 2
+SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.failed, a.open, a.locks, a.open_until, a.locked_until, a.last_failure, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = ?1), ?2)
+UNION ALL
+SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.failed, b.open, b.locks, b.open_until, b.locked_until, b.last_failure, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = ?3
 `
 
 type FindParams struct {
-	Lookup   []byte
-	Lookup_2 []byte
-	Lookup_3 []byte
+	Lookup []byte
+	Second []byte
+	Stand  []byte
 }
 
 // Always two rows, so that a known identifier costs what an unknown one does:
-// the account and its ghost, or the ghost and the one ghost that is everybody's second.
+// the account and its ghost, or a second ghost and the ghost. The key is looked
+// for in the index, there or not, and then two rows are fetched.
 func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
-	rows, err := q.db.QueryContext(ctx, find, arg.Lookup, arg.Lookup_2, arg.Lookup_3)
+	rows, err := q.db.QueryContext(ctx, find, arg.Lookup, arg.Second, arg.Stand)
 	if err != nil {
 		return nil, err
 	}
@@ -994,15 +1031,17 @@ func (q *Queries) SaveSetting(ctx context.Context, arg SaveSettingParams) error 
 }
 
 const saveSubject = `-- name: SaveSubject :execrows
-UPDATE subjects SET identifier = ?, record = ?, stretch = ?, epoch = ?, disabled = ?, password_changed = ?, password_changed_by = ?
+UPDATE subjects SET lookup = ?, identifier = ?, record = ?, stretch = ?, epoch = ?, created = ?, disabled = ?, password_changed = ?, password_changed_by = ?
 WHERE id = ?
 `
 
 type SaveSubjectParams struct {
+	Lookup            []byte
 	Identifier        string
 	Record            []byte
 	Stretch           string
 	Epoch             int64
+	Created           int64
 	Disabled          int64
 	PasswordChanged   int64
 	PasswordChangedBy []byte
@@ -1011,10 +1050,12 @@ type SaveSubjectParams struct {
 
 func (q *Queries) SaveSubject(ctx context.Context, arg SaveSubjectParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, saveSubject,
+		arg.Lookup,
 		arg.Identifier,
 		arg.Record,
 		arg.Stretch,
 		arg.Epoch,
+		arg.Created,
 		arg.Disabled,
 		arg.PasswordChanged,
 		arg.PasswordChangedBy,

@@ -45,7 +45,12 @@ func (t *tx) EndSessions(account, device, except store.ID, at time.Time, by stor
 }
 
 func (t *tx) TouchSession(id store.ID, used time.Time) error {
-	_, err := t.c.queries.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:], LastUsed_2: micros(used)})
+	// It never goes back: refreshes that pass each other are the same use.
+	n, err := t.c.queries.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:], LastUsed_2: micros(used)})
+	if err == nil && n == 0 {
+		_, err := t.Session(id)
+		return err
+	}
 	return t.did(err)
 }
 
@@ -69,7 +74,7 @@ func entry(r rows.Ledger) store.Entry {
 func (t *tx) Append(e store.Entry) error {
 	return t.did(t.c.queries.AppendEntry(none, rows.AppendEntryParams{
 		Account: e.Account[:], Ring: int64(e.Ring), Slot: e.Seq % store.RingSize, Seq: e.Seq, ID: e.ID[:], Reference: e.Reference,
-		At: micros(e.At), Open: flag(e.Open), Detail: e.Detail,
+		At: micros(e.At), Open: flag(e.Open), Detail: blob(e.Detail),
 	}))
 }
 
@@ -80,7 +85,7 @@ func (t *tx) Entry(account store.ID, ring store.Ring, seq int64) (store.Entry, e
 
 func (t *tx) CloseEntry(e store.Entry) error {
 	return t.one(t.c.queries.CloseEntry(none, rows.CloseEntryParams{
-		Detail: e.Detail, Account: e.Account[:], Ring: int64(e.Ring), Slot: e.Seq % store.RingSize, Seq: e.Seq, ID: e.ID[:],
+		Detail: blob(e.Detail), Account: e.Account[:], Ring: int64(e.Ring), Slot: e.Seq % store.RingSize, Seq: e.Seq, ID: e.ID[:],
 	}))
 }
 
@@ -184,7 +189,7 @@ func (t *tx) Policy() ([]byte, error) {
 func (t *tx) SavePolicy(b []byte) error { return t.saveSetting(policySetting, b) }
 
 func (t *tx) saveSetting(name string, value []byte) error {
-	return t.did(t.c.queries.SaveSetting(none, rows.SaveSettingParams{Name: name, Value: value}))
+	return t.did(t.c.queries.SaveSetting(none, rows.SaveSettingParams{Name: name, Value: blob(value)}))
 }
 
 func (t *tx) Keys() ([]store.SealedKey, error) {
@@ -196,7 +201,7 @@ func (t *tx) Keys() ([]store.SealedKey, error) {
 
 func (t *tx) AddKey(k store.SealedKey) error {
 	return t.did(t.c.queries.AddKey(none, rows.AddKeyParams{
-		ID: k.ID, Purpose: k.Purpose, Created: micros(k.Created), Retired: micros(k.Retired), Sealed: k.Sealed,
+		ID: k.ID, Purpose: k.Purpose, Created: micros(k.Created), Retired: micros(k.Retired), Sealed: blob(k.Sealed),
 	}))
 }
 

@@ -1,0 +1,79 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"readmit.dev/readmit/store"
+)
+
+// View runs f with a reader, on the state after one commit: what is committed
+// while it runs is not seen.
+func (s *Store) View(ctx context.Context, f func(store.Tx) error) (err error) {
+	if !s.isOpen() {
+		return errClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var r *conn
+	select {
+	case r = <-s.readers:
+	case <-s.closing:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t := &tx{c: r}
+	defer func() {
+		if rolled := r.exec("ROLLBACK"); rolled != nil && t.fault == nil {
+			t.fault = rolled
+		}
+		if t.fault != nil {
+			err = unavailable(t.fault)
+			if fresh, cerr := s.connect(true); cerr == nil {
+				r.close()
+				r = fresh
+			}
+		}
+		s.readers <- r
+	}()
+	if t.fault = r.exec("BEGIN"); t.fault != nil {
+		return t.fault
+	}
+	return f(t)
+}
+
+// probed is when a write was last known to go well.
+type probed struct{ at time.Time }
+
+// probeLife is how long it is believed.
+const probeLife = time.Second
+
+// Ready commits a small change, at most once a second.
+func (s *Store) Ready(ctx context.Context) error {
+	if !s.isOpen() {
+		return errClosed
+	}
+	var p probed
+	select {
+	case p = <-s.probe:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.probe <- p }()
+	if !p.at.IsZero() && time.Since(p.at) < probeLife {
+		return nil
+	}
+	begun := time.Now()
+	err := s.Update(ctx, touch)
+	if err == nil {
+		p.at = begun
+	}
+	return err
+}
+
+// touch is a change that shows whether a commit is possible.
+func touch(t store.Tx) error {
+	return t.(*tx).saveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano)))
+}
