@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver, by name
 
@@ -18,9 +19,10 @@ import (
 // thousands of accounts; the rest is the operating system's to cache.
 const cacheKiB = 4096
 
-// limits is how tests make the disk full.
-type limits struct {
-	pages int // the database's length; 0 for no limit
+// faults is how tests make the disk fail.
+type faults struct {
+	pages  atomic.Int64 // how long the database may become; 0 for no limit
+	commit atomic.Bool  // whether commits fail
 }
 
 // conn is one connection with its prepared statements; one goroutine at a time
@@ -42,8 +44,8 @@ func (s *Store) connect(readOnly bool) (*conn, error) {
 		mode, pragmas = "ro", []string{"busy_timeout(5000)", "query_only(1)", "temp_store(MEMORY)"}
 	}
 	pragmas = append(pragmas, "cache_size(-"+strconv.Itoa(cacheKiB)+")")
-	if s.limits.pages > 0 {
-		pragmas = append(pragmas, "max_page_count("+strconv.Itoa(s.limits.pages)+")")
+	if n := s.faults.pages.Load(); n > 0 {
+		pragmas = append(pragmas, "max_page_count("+strconv.FormatInt(n, 10)+")")
 	}
 	path := filepath.Join(s.dir, file)
 	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()}

@@ -23,7 +23,7 @@ const (
 // Store is a store.Store.
 type Store struct {
 	dir     string
-	limits  limits
+	faults  *faults
 	lock    *dirLock
 	readers chan *conn
 	jobs    chan *job
@@ -41,11 +41,11 @@ var errClosed = fmt.Errorf("%w: closed", store.ErrUnavailable)
 // Open opens or makes the database in a folder, which must exist, and brings
 // it to the present schema. It returns store.ErrNewer for data of a newer
 // version. One process at a time has a folder open.
-func Open(dir string) (*Store, error) { return open(dir, limits{}) }
+func Open(dir string) (*Store, error) { return open(dir, &faults{}) }
 
-func open(dir string, l limits) (_ *Store, err error) {
+func open(dir string, f *faults) (_ *Store, err error) {
 	s := &Store{
-		dir: dir, limits: l, readers: make(chan *conn, readers), jobs: make(chan *job, maxGroup),
+		dir: dir, faults: f, readers: make(chan *conn, readers), jobs: make(chan *job, maxGroup),
 		closing: make(chan struct{}), done: make(chan struct{}), probe: make(chan probed, 1),
 	}
 	s.close = sync.OnceValue(s.shut)

@@ -1,7 +1,15 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -9,26 +17,31 @@ import (
 	"readmit.dev/readmit/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childFolder); dir != "" {
+		child(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) (store.Store, func() store.Store) {
 		dir := t.TempDir()
-		s := openIn(t, dir)
+		s := openIn(t, dir, &faults{})
 		return s, func() store.Store {
 			if err := s.Close(); err != nil {
 				t.Fatalf("close: %v", err)
 			}
-			s = openIn(t, dir)
+			s = openIn(t, dir, &faults{})
 			return s
 		}
 	})
 }
 
 // openIn opens a store that is closed when the test ends.
-func openIn(t testing.TB, dir string) *Store {
+func openIn(t testing.TB, dir string, f *faults) *Store {
 	t.Helper()
-	s, err := Open(dir)
+	s, err := open(dir, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,4 +51,169 @@ func openIn(t testing.TB, dir string) *Store {
 		}
 	})
 	return s
+}
+
+func TestSchemaIsTheLastMigration(t *testing.T) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, _, _ := strings.Cut(filepath.Base(files[len(files)-1]), "_")
+	if n, err := strconv.Atoi(number); err != nil || n != schema {
+		t.Fatalf("the last migration is %s, the constant says %d", number, schema)
+	}
+	s := openIn(t, t.TempDir(), &faults{})
+	if at, err := version(s.writer); err != nil || at != schema {
+		t.Fatalf("a new database has schema %d (%v), want %d", at, err, schema)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, &faults{})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.connect(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (12, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	c.close()
+	for range 2 {
+		_, err = Open(dir)
+		if !errors.Is(err, store.ErrNewer) || errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("got error %v, want %v", err, store.ErrNewer)
+		}
+		for _, part := range []string{dir, "12", strconv.Itoa(schema), "run the newer readmit"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q does not say %q", err, part)
+			}
+		}
+	}
+}
+
+func TestOneProcessHasTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, &faults{})
+	if second, err := Open(dir); err == nil {
+		second.Close()
+		t.Fatal("the folder was opened twice")
+	} else if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "in use") {
+		t.Fatalf("%q does not say what to do", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir)
+	if err != nil {
+		t.Fatalf("after close: %v", err)
+	}
+	again.Close()
+}
+
+func TestFolderMissing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("got error %v", err)
+	}
+}
+
+func TestFolderWithOddName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b?c=d#e%20&é")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	openIn(t, dir, &faults{})
+	if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("got error %v, want %v", err, store.ErrUnavailable)
+	}
+	openIn(t, t.TempDir(), &faults{})
+}
+
+// TestGhostRows: their number never changes, and they are as wide as rows of
+// accounts, to the byte of a usual identifier.
+func TestGhostRows(t *testing.T) {
+	dir := t.TempDir()
+	for range 3 {
+		s := openIn(t, dir, &faults{})
+		for i := range 50 {
+			key := store.Key{byte(i), 1, 2, 3}
+			err := s.Update(context.Background(), func(tx store.Tx) error {
+				g, err := tx.Find(key, store.StandKey(key))
+				if err != nil {
+					return err
+				}
+				g.Hot.Strangers = g.Hot.Strangers.Fail(time.Now())
+				return tx.SaveSubjectHot(g.ID, g.Hot)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.connect(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n, narrow int
+		row := c.QueryRowContext(context.Background(), `SELECT count(*), count(*) FILTER (WHERE length(record) <> ? OR length(identifier) = 0
+			OR length(stretch) = 0 OR created = 0 OR password_changed = 0 OR length(password_changed_by) <> 16) FROM subjects WHERE ghost = 1`, ghostRecord)
+		if err := row.Scan(&n, &narrow); err != nil {
+			t.Fatal(err)
+		}
+		c.close()
+		if n != store.Ghosts || narrow > 0 {
+			t.Fatalf("%d ghosts, %d of them narrower than an account; want %d", n, narrow, store.Ghosts)
+		}
+	}
+}
+
+func TestReadyIsBelievedForASecond(t *testing.T) {
+	f := &faults{}
+	s := openIn(t, t.TempDir(), f)
+	ctx := context.Background()
+	if err := s.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.commit.Store(true)
+	if err := s.Ready(ctx); err != nil {
+		t.Fatalf("asked again at once: %v", err)
+	}
+	p := <-s.probe
+	s.probe <- probed{p.at.Add(-probeLife)}
+	if err := s.Ready(ctx); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("got error %v, want %v", err, store.ErrUnavailable)
+	}
+	f.commit.Store(false)
+	eventually(t, func() error { return s.Ready(ctx) })
+}
+
+// eventually waits until the writer has its disk back.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(10 * retry); time.Now().Before(deadline); time.Sleep(retry / 50) {
+		if err = f(); err == nil {
+			return
+		}
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("got error %v, want %v", err, store.ErrUnavailable)
+		}
+	}
+	t.Fatal(err)
 }

@@ -190,8 +190,13 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 			}
 		}
 	}
+	if s.faults.commit.Load() {
+		return nil, errInjected
+	}
 	return outcomes, w.exec("COMMIT")
 }
+
+var errInjected = errors.New("a commit failed, as a test wished")
 
 // protect calls f; a panic in it is its own error and not the writer's end.
 // The value is printed only where the runtime made it: others may hold secrets.

@@ -1,0 +1,228 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/device"
+)
+
+const (
+	// callTime is how long one call may take, connection and all.
+	callTime = 15 * time.Second
+	// maxAnswer is the longest answer read: a full ledger has some 100 KiB.
+	maxAnswer = 1 << 20
+)
+
+// Why a server could not be reached, for UnreachableError.
+const (
+	NoName      = "no-such-name"
+	NoAnswer    = "no-answer" // of the name service
+	ConnRefused = "refused"
+	TimedOut    = "timed-out"
+	NoRoute     = "no-route"
+	CutOff      = "cut-off"
+	OtherServer = "other-server"
+	Untrusted   = "untrusted"
+	WrongName   = "wrong-name"
+	CertExpired = "expired"
+	NoTLS       = "no-tls"
+)
+
+// UnreachableError says that no answer of an account server came, and why.
+type UnreachableError struct {
+	Server string
+	Why    string // one of the constants above
+	err    error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("the account server %s cannot be reached (%s)", e.Server, e.Why)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.err }
+
+// ParseServer normalises a server's address. Plain http is for loopback only.
+func ParseServer(s string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("server %q: want an address such as https://id.example.org", s)
+	}
+	switch u.Scheme {
+	case "https":
+	case "http":
+		host := u.Hostname()
+		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+			return "", fmt.Errorf("server %q: http is for this machine alone; want https", s)
+		}
+	default:
+		return "", fmt.Errorf("server %q: want https://", s)
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host), nil
+}
+
+// Client talks to one account server for one device key. It is not safe for
+// concurrent use.
+type Client struct {
+	Server string
+	Key    device.Key
+	Now    func() time.Time
+
+	http        *http.Client
+	nonce       string
+	Certificate string // hex SHA-256 of the public key in the certificate last seen
+}
+
+// NewClient makes a client. It follows no redirects: the protocol has none.
+func NewClient(server string, key device.Key, now func() time.Time) *Client {
+	return &Client{Server: server, Key: key, Now: now, http: &http.Client{
+		Timeout:       callTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 10 * time.Second, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		},
+	}}
+}
+
+// Close lets go of the connection.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Hello asks for the server's clock and policy.
+func (c *Client) Hello(ctx context.Context) (api.Hello, error) {
+	var out api.Hello
+	err := c.do(ctx, http.MethodGet, api.PathHello, nil, "", &out)
+	if err == nil && out.Protocol == 0 {
+		err = &UnreachableError{c.Server, OtherServer, nil}
+	}
+	return out, err
+}
+
+// Ready asks whether the server can keep what it must.
+func (c *Client) Ready(ctx context.Context) error {
+	return c.do(ctx, http.MethodGet, api.PathReady, nil, "", nil)
+}
+
+// Call makes a signed call. A refusal comes back as *api.Problem, a server
+// that is not there as *UnreachableError.
+func (c *Client) Call(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if c.nonce == "" {
+		if _, err := c.Hello(ctx); err != nil {
+			return err
+		}
+	}
+	for try := 0; ; try++ {
+		proof, err := c.Key.Sign(device.Request{Method: http.MethodPost, URL: c.Server + path, Nonce: c.nonce, Body: body, Time: c.Now()})
+		if err != nil {
+			return err
+		}
+		err = c.do(ctx, http.MethodPost, path, body, proof, out)
+		if p := new(api.Problem); errors.As(err, &p) && p.Code == api.StaleProof && try == 0 {
+			continue // signed again, with the nonce of that answer
+		}
+		return err
+	}
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body []byte, proof string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, c.Server+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if proof != "" {
+		r.Header.Set(api.HeaderProof, proof)
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return &UnreachableError{c.Server, Why(err), err}
+	}
+	defer answer.Body.Close()
+	if n := answer.Header.Get(api.HeaderNonce); n != "" {
+		c.nonce = n
+	}
+	if answer.TLS != nil && len(answer.TLS.PeerCertificates) > 0 {
+		c.Certificate = KeyOf(answer.TLS.PeerCertificates[0])
+	}
+	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return &UnreachableError{c.Server, Why(err), err}
+	}
+	if answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusOK && out == nil {
+		return nil
+	}
+	if answer.StatusCode == http.StatusOK && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(b, out); err != nil {
+			return &UnreachableError{c.Server, OtherServer, err}
+		}
+		return nil
+	}
+	var p api.Problem
+	if json.Unmarshal(b, &p) != nil || p.Code == 0 {
+		return &UnreachableError{c.Server, OtherServer, fmt.Errorf("status %d", answer.StatusCode)}
+	}
+	return &p
+}
+
+// KeyOf is the fingerprint of the public key in a certificate: it stays when
+// the certificate is renewed for the same key.
+func KeyOf(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
+}
+
+// Why sorts an error of the network into one of the reasons of UnreachableError.
+func Why(err error) string {
+	var (
+		dns       *net.DNSError
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		record    tls.RecordHeaderError
+		timeout   net.Error
+	)
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return NoName
+	case errors.As(err, &dns):
+		return NoAnswer
+	case errors.As(err, &authority):
+		return Untrusted
+	case errors.As(err, &name):
+		return WrongName
+	case errors.As(err, &invalid):
+		if invalid.Reason == x509.Expired {
+			return CertExpired
+		}
+		return Untrusted
+	case errors.As(err, &record):
+		return NoTLS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ConnRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return NoRoute
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return TimedOut
+	}
+	return CutOff
+}

@@ -1,0 +1,299 @@
+// Package agent is the device's side: what a device keeps, and how it talks to
+// the account server.
+//
+// What it keeps lies in one folder, each file whole or not at all: written
+// beside, synced and renamed, with a version and a checksum, so that damage is
+// seen and never guessed around. The enrolment, which cannot be had again
+// without a code, is kept twice.
+package agent
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Files of a home.
+const (
+	IdentityFile = "identity.json"
+	IdentityCopy = "identity.json.copy"
+	SessionFile  = "session.json"
+	AttemptFile  = "attempt.json"
+	incidentsDir = "incidents"
+	lockFile     = "lock"
+)
+
+// stateVersion is the version of all files of a home.
+const stateVersion = 1
+
+// keptIncidents is how many refusals a device remembers.
+const keptIncidents = 50
+
+// Identity is what a device is: its key, and what it is enrolled for.
+type Identity struct {
+	Key         string `json:"key"`        // PEM, PKCS #8
+	Thumbprint  string `json:"thumbprint"` // hex, of the key that was enrolled
+	Server      string `json:"server,omitempty"`
+	Account     string `json:"account,omitempty"` // empty: not enrolled
+	Device      string `json:"device,omitempty"`
+	Name        string `json:"name,omitempty"`
+	CodeSecret  []byte `json:"code_secret,omitempty"`
+	Certificate string `json:"certificate,omitempty"` // hex SHA-256 of the public key of the server's certificate
+}
+
+// Enrolled reports whether the device is enrolled for an account.
+func (i Identity) Enrolled() bool { return i.Account != "" }
+
+// Session is a device's session and the access tokens it has.
+type Session struct {
+	ID     string           `json:"id"`
+	Tokens map[string]Token `json:"tokens,omitempty"` // by audience; "" is the server
+}
+
+// Token is an access token in hand.
+type Token struct {
+	Value   string    `json:"value"`
+	Expires time.Time `json:"expires"`
+}
+
+// Attempt is a sign-in whose password was proved and which waits for a code.
+type Attempt struct {
+	Server  string    `json:"server"`
+	Account string    `json:"account"`
+	ID      string    `json:"id"`
+	Request string    `json:"request"`
+	Name    string    `json:"name"`
+	Expires time.Time `json:"expires"`
+}
+
+// Incident is a refusal as this device got it.
+type Incident struct {
+	Reference string    `json:"reference"`
+	Sealed    string    `json:"sealed"`
+	Server    string    `json:"server"`
+	Account   string    `json:"account"` // as typed
+	What      string    `json:"what"`
+	At        time.Time `json:"at"`
+}
+
+// Problem is what is wrong with a file.
+type Problem string
+
+// What can be wrong with a file; the words of the check "state-file".
+const (
+	Missing    Problem = "missing"
+	Malformed  Problem = "malformed"
+	Unreadable Problem = "unreadable"
+	WrongMode  Problem = "wrong-mode"
+	Newer      Problem = "newer"
+)
+
+// StateError says that a file of the home cannot be used.
+type StateError struct {
+	File    string
+	Problem Problem
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("this device's state is damaged: %s is %s", e.File, e.Problem)
+}
+
+// Home is the folder in which a device keeps its state.
+type Home struct{ dir string }
+
+// OpenHome takes the folder READMIT_HOME, or readmit in the system's
+// configuration folder; it makes it where it is missing.
+func OpenHome(getenv func(string) string) (Home, error) {
+	dir := getenv("READMIT_HOME")
+	if dir == "" {
+		base, err := os.UserConfigDir()
+		if err != nil {
+			return Home{}, fmt.Errorf("no folder for this device's state: set READMIT_HOME: %w", err)
+		}
+		dir = filepath.Join(base, "readmit")
+	}
+	if err := os.MkdirAll(filepath.Join(dir, incidentsDir), 0o700); err != nil {
+		return Home{}, fmt.Errorf("this device's state folder: %w: set READMIT_HOME to one that can be written", err)
+	}
+	return Home{dir}, nil
+}
+
+// Path is where a file of the home lies.
+func (h Home) Path(name string) string { return filepath.Join(h.dir, name) }
+
+// Dir is the folder.
+func (h Home) Dir() string { return h.dir }
+
+type wrapped struct {
+	Version int             `json:"version"`
+	Sum     string          `json:"sum"` // hex SHA-256 of the content
+	Content json.RawMessage `json:"content"`
+}
+
+// Load reads one file into v. It returns a StateError.
+func (h Home) Load(name string, v any) error {
+	path := h.Path(name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &StateError{name, Missing}
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		return &StateError{name, Unreadable}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return &StateError{name, Unreadable}
+	}
+	if problem := decode(b, v); problem != "" {
+		return &StateError{name, problem}
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return &StateError{name, WrongMode}
+	}
+	return nil
+}
+
+func decode(b []byte, v any) Problem {
+	var w wrapped
+	if json.Unmarshal(b, &w) != nil {
+		return Malformed
+	}
+	if w.Version > stateVersion {
+		return Newer
+	}
+	if sum := sha256.Sum256(w.Content); w.Version < 1 || w.Sum != hex.EncodeToString(sum[:]) || json.Unmarshal(w.Content, v) != nil {
+		return Malformed
+	}
+	return ""
+}
+
+func encode(v any) ([]byte, error) {
+	content, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(content)
+	b, err := json.Marshal(wrapped{stateVersion, hex.EncodeToString(sum[:]), content})
+	return append(b, '\n'), err
+}
+
+// Save writes one file, whole or not at all.
+func (h Home) Save(name string, v any) error {
+	b, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return h.WriteWhole(name, b)
+}
+
+// WriteWhole puts bytes in place of a file, synced before the old ones go.
+func (h Home) WriteWhole(name string, b []byte) error {
+	path := h.Path(name)
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if d, err := os.Open(filepath.Dir(path)); err == nil {
+		defer d.Close()
+		d.Sync() // some systems cannot sync a folder; the rename is atomic all the same
+	}
+	return nil
+}
+
+// Identity reads the enrolment.
+func (h Home) Identity() (Identity, error) {
+	var i Identity
+	err := h.Load(IdentityFile, &i)
+	return i, err
+}
+
+// SaveIdentity writes the enrolment, twice.
+func (h Home) SaveIdentity(i Identity) error {
+	if err := h.Save(IdentityFile, i); err != nil {
+		return err
+	}
+	return h.Save(IdentityCopy, i)
+}
+
+// Session reads the session; a missing one is the zero Session.
+func (h Home) Session() (Session, error) {
+	var s Session
+	err := h.Load(SessionFile, &s)
+	if e := new(StateError); errors.As(err, &e) && e.Problem == Missing {
+		return Session{}, nil
+	}
+	return s, err
+}
+
+// Remove takes a file away that is of no use any more; a missing one is fine.
+func (h Home) Remove(name string) error {
+	if err := os.Remove(h.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// KeepIncident remembers a refusal, and forgets the oldest beyond fifty.
+func (h Home) KeepIncident(i Incident) error {
+	if err := h.Save(filepath.Join(incidentsDir, i.Reference+".json"), i); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(h.Path(incidentsDir))
+	if err != nil || len(files) <= keptIncidents {
+		return err
+	}
+	slices.SortFunc(files, func(a, b os.DirEntry) int { return modified(a).Compare(modified(b)) })
+	for _, f := range files[:len(files)-keptIncidents] {
+		if err := h.Remove(filepath.Join(incidentsDir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func modified(e os.DirEntry) time.Time {
+	info, err := e.Info()
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// Incident finds a refusal that this device remembers.
+func (h Home) Incident(reference string) (Incident, bool) {
+	var i Incident
+	err := h.Load(filepath.Join(incidentsDir, reference+".json"), &i)
+	return i, err == nil
+}
+
+// IncidentOf finds the remembered refusal with this sealed text.
+func (h Home) IncidentOf(sealed string) (Incident, bool) {
+	files, err := os.ReadDir(h.Path(incidentsDir))
+	if err != nil {
+		return Incident{}, false
+	}
+	for _, f := range files {
+		var i Incident
+		if h.Load(filepath.Join(incidentsDir, f.Name()), &i) == nil && bytes.Equal([]byte(i.Sealed), []byte(sealed)) {
+			return i, true
+		}
+	}
+	return Incident{}, false
+}
