@@ -80,19 +80,19 @@ var table = []Row{
 		},
 	},
 	{
-		Code: "locked-by-own-device", Title: "An enrolled device keeps failing and must wait", Audience: Holder,
-		Proof: CheckOwnDevice, With: []Check{CheckOwnDeviceName, CheckOwnDeviceUntil}, HiddenBy: []Code{"account-disabled", "device-removed", "client-outdated", "clock-off"},
-		Remedies: []Remedy{
-			{By: Person, Do: "On the device named in the evidence, sign in with the right password after the time given.", Argv: signIn},
-			{By: AnOperator, Do: "Or lift the lock.", Argv: []string{"readmit", "admin", "unlock", "{account}"}},
-		},
-	},
-	{
 		Code: "device-removed", Title: "This device was removed from the account", Audience: Owner,
 		Proof: CheckDevice, With: []Check{CheckDeviceRemovedAt, CheckDeviceRemovedBy}, HiddenBy: []Code{"account-disabled"},
 		Remedies: []Remedy{
 			{By: Person, Do: "If you removed it by mistake: sign in on it again, as a new device, with a code.", Argv: signIn},
 			{By: Person, Do: "If it was not you: change the password on an enrolled device.", Argv: []string{"readmit", "password"}},
+		},
+	},
+	{
+		Code: "locked-by-own-device", Title: "An enrolled device keeps failing and must wait", Audience: Holder,
+		Proof: CheckOwnDevice, With: []Check{CheckOwnDeviceName, CheckOwnDeviceUntil}, HiddenBy: []Code{"account-disabled", "device-removed", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On the device named in the evidence, sign in with the right password after the time given.", Argv: signIn},
+			{By: AnOperator, Do: "Or lift the lock.", Argv: []string{"readmit", "admin", "unlock", "{account}"}},
 		},
 	},
 	{
