@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,8 +191,10 @@ func (f Fact) MarshalJSON() ([]byte, error) {
 // evidence from a device is as typed as our own. It returns ErrFact.
 func (f *Fact) UnmarshalJSON(b []byte) error {
 	var w wireFact
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
+	in := json.NewDecoder(bytes.NewReader(b))
+	in.DisallowUnknownFields()
+	if in.Decode(&w) != nil {
+		return fmt.Errorf("%w: not a fact", ErrFact)
 	}
 	s, ok := checks[w.Check]
 	if !ok {
@@ -209,7 +212,7 @@ func (f *Fact) UnmarshalJSON(b []byte) error {
 
 var (
 	versionForm     = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$`)
-	fingerprintForm = regexp.MustCompile(`^[0-9a-f]{0,16}$`)
+	fingerprintForm = regexp.MustCompile(`^([0-9a-f]{2}){0,8}$`)
 )
 
 func parse(k kind, s string) (Value, bool) {
