@@ -127,6 +127,15 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 		Account: st.Account, Attempt: st.Attempt, At: st.Begun, What: st.Purpose, Outcome: incident.Refused,
 		Facts: st.Facts, Device: st.Name, Client: st.Shown, Address: c.Address,
 	}
+	// Who closed the entry has finished the attempt: nothing of it may be done
+	// again, and what follows would collide with what that one did.
+	entry, err := tx.Entry(st.Account, st.Ring, st.Seq)
+	if err != nil {
+		return content, err
+	}
+	if entry.ID != st.Attempt || !entry.Open {
+		return content, store.ErrNotFound
+	}
 	account, err := tx.Subject(st.Account)
 	if err != nil {
 		return content, err
