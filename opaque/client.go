@@ -51,12 +51,20 @@ func (r *Registration) finish(response []byte, stretch func([]byte) ([]byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	serverKey := response[elementSize:]
-	if _, err := decodeElement(serverKey); err != nil {
-		return nil, nil, err
-	}
 	rp, err := randomized(r.password, r.blind, evaluated, stretch)
 	if err != nil {
+		return nil, nil, err
+	}
+	return r.FinishWith(response, rp)
+}
+
+// FinishWith is Finish with a randomized password that is known already.
+func (r *Registration) FinishWith(response, rp []byte) (record, exportKey []byte, err error) {
+	if len(response) != ResponseSize {
+		return nil, nil, ErrMalformed
+	}
+	serverKey := response[elementSize:]
+	if _, err := decodeElement(serverKey); err != nil {
 		return nil, nil, err
 	}
 	e := openEnvelope(rp, r.nonce, serverKey, r.id)
