@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"readmit.dev/readmit/account"
 	"readmit.dev/readmit/api"
@@ -50,8 +51,7 @@ func (s *Server) answer(w http.ResponseWriter, out any, err error) int {
 	if err != nil {
 		return s.fail(w, s.toProblem(err))
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(b)
+	send(w, http.StatusOK, "application/json", b)
 	return http.StatusOK
 }
 
@@ -60,10 +60,17 @@ func (s *Server) fail(w http.ResponseWriter, p *api.Problem) int {
 	if err != nil {
 		panic(err) // a Problem always marshals
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	w.Write(b)
+	send(w, p.Status, "application/problem+json", b)
 	return p.Status
+}
+
+// send says the length, so that no answer goes in chunks, however long.
+func send(w http.ResponseWriter, status int, kind string, b []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	w.Write(b)
 }
 
 func (s *Server) toProblem(err error) *api.Problem {
