@@ -74,10 +74,21 @@ func (s State) Begin(now time.Time) (State, Decision) {
 func (s State) Fail(now time.Time) State {
 	s = s.settle(now)
 	s.Open = max(0, s.Open-1)
-	s.Failed++
-	s.LastFailure = now
-	if s.Failed >= FailedLimit && !s.Locked(now) {
-		s = s.lock(now)
+	return s.failed(1, now)
+}
+
+// failed counts failures. Those that end during a lock were begun before it:
+// the lock is their answer, and leaves the count just below the limit, so that
+// the way in opens when the lock ends.
+func (s State) failed(n int, at time.Time) State {
+	s.Failed += n
+	s.LastFailure = at
+	switch {
+	case s.Failed < FailedLimit:
+	case s.Locked(at):
+		s.Failed = FailedLimit - 1
+	default:
+		s = s.lock(at)
 	}
 	return s
 }
@@ -93,14 +104,12 @@ func (s State) Succeed(now time.Time) State {
 // calm time.
 func (s State) settle(now time.Time) State {
 	if s.Open > 0 && !now.Before(s.OpenUntil) {
-		s.Failed += s.Open
+		open := s.Open
 		s.Open = 0
-		s.LastFailure = s.OpenUntil
-		if s.Failed >= FailedLimit && !s.Locked(s.OpenUntil) {
-			s = s.lock(s.OpenUntil)
-		}
+		s = s.failed(open, s.OpenUntil)
 	}
-	if s.Open == 0 && !s.Locked(now) && !s.LastFailure.IsZero() && now.Sub(s.LastFailure) >= Calm {
+	// A lock is no calm: nothing could fail in it.
+	if s.Open == 0 && !s.LastFailure.IsZero() && now.Sub(s.LastFailure) >= Calm && now.Sub(s.LockedUntil) >= Calm {
 		return State{}
 	}
 	return s
