@@ -7,7 +7,10 @@
 //     (with OPAQUE the client learns the outcome from our first answer, RFC
 //     9807 §9.2), keeps the record, and only then evaluates.
 //  2. Where the attempt may not succeed, the evaluation is made against a
-//     stand-in: the right password then opens as little as a wrong one.
+//     stand-in: the right password then opens as little as a wrong one. Where
+//     the counter does not allow it, the stand-in has an OPRF key of its own:
+//     an evaluation under the account's would test a guess on any answer that
+//     was given before the lock.
 //  3. Finish closes the attempt's entry in the ledger; who closes it first has
 //     finished it, and nobody can again.
 //  4. Code is the second factor of a new device.
@@ -114,6 +117,8 @@ type state struct {
 	Shown    string           `json:"shown"`
 	Name     string           `json:"name"`
 	System   string           `json:"system"`
+
+	uncounted bool // the counter is at its limit: nothing of the account may be evaluated
 }
 
 const (
@@ -163,13 +168,27 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	if !st.Real {
 		record = nil
 	}
-	ke2, expected, err := s.OPAQUE.Login(record, in.KE1, key[:])
+	credential, stand := key, standCredential(key)
+	if st.uncounted {
+		credential = stand
+	}
+	ke2, expected, err := s.OPAQUE.Login(record, in.KE1, credential[:])
+	if errors.Is(err, opaque.ErrRecord) {
+		return Started{}, nil, err // the service's own fault, never the caller's
+	}
 	if err != nil {
 		return Started{}, nil, ErrForm
 	}
 	st.Expected = expected
 	sealed, err := s.seal(stateLabel, st, stateSize)
 	return Started{KE2: ke2, Stretch: account.Stretch, State: sealed}, nil, err
+}
+
+// standCredential names the OPRF key under which guesses at a locked identifier
+// are evaluated. It is always the same, so that a guess sent twice in a lock
+// gets the same answer, as it does outside of one.
+func standCredential(key store.Key) store.Key {
+	return sha256.Sum256(append([]byte("readmit locked "), key[:]...))
 }
 
 // admit looks at everything, counts the guess and keeps the record, in one
@@ -180,7 +199,7 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	if err != nil {
 		return incident.Content{}, err
 	}
-	st.Account = account.ID
+	st.Account, st.uncounted = account.ID, false
 	st.Facts = append(append([]cause.Fact{}, public...), s.Gate.Account(account)...)
 	st.Way, st.Ring = strangers, store.RingStrangers
 	if known {
@@ -202,10 +221,12 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 		case strangers:
 			next, d := account.Hot.Strangers.Begin(now)
 			account.Hot.Strangers = next
+			st.uncounted = !d.Allowed
 			st.Facts = append(st.Facts, strangersLocked(next, d)...)
 		case ownDevice:
 			next, d := device.Hot.Own.Begin(now)
 			device.Hot.Own = next
+			st.uncounted = !d.Allowed
 			st.Facts = append(st.Facts, deviceLocked(device.Name, next, d)...)
 		case withPass:
 			pass.Tries++
