@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -172,6 +171,10 @@ func (w *world) operator(path string, in, out any) *api.Problem {
 	return nil
 }
 
+func (w *world) operatorGet(path string) answer {
+	return w.serve(w.admin, httptest.NewRequest(http.MethodGet, path, nil))
+}
+
 func (w *world) read(a answer, out any) {
 	w.t.Helper()
 	if out == nil {
@@ -293,5 +296,3 @@ func atOnce(n int, f func(i int)) {
 	close(release)
 	done.Wait()
 }
-
-var _ io.Writer = (*logBuffer)(nil)

@@ -1,0 +1,259 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/opaque"
+)
+
+// warm makes m know the stretched password, so that telling a real answer from
+// a stand-in costs a test no stretching.
+func (m *machine) warm(account string) []byte {
+	m.w.t.Helper()
+	t, p := m.start(account, password)
+	if p != nil {
+		m.w.t.Fatalf("start: %v", p)
+	}
+	if _, opened := t.ke3(); !opened {
+		m.w.t.Fatal("the right password does not open the answer")
+	}
+	if _, p := t.finish(); p != nil {
+		m.w.t.Fatalf("finish: %v", p)
+	}
+	return m.known[account+"\x00"+password]
+}
+
+// TestNoConcurrencyPassesTheLimit lets 200 messages go at the same instant.
+// All carry the right password, so that an answer made on the account's record
+// opens, and so that it can be counted which ones were; none is finished with
+// a proof, so that to the server each is a failing guess.
+func TestNoConcurrencyPassesTheLimit(t *testing.T) {
+	for _, finished := range []bool{false, true} {
+		t.Run(fmt.Sprintf("finished=%v", finished), func(t *testing.T) {
+			w := newWorld(t)
+			rp := w.enrolled(jane, "laptop").warm(jane)
+			spellings := []string{jane, "JANE@example.org", " jane@Example.ORG", "jane@example.org\t"}
+			var guesses atomic.Int64
+			atOnce(200, func(i int) {
+				m := w.machine("stranger")
+				try, p := m.start(spellings[i%len(spellings)], password)
+				if p != nil {
+					t.Errorf("start: %v", p)
+					return
+				}
+				if _, _, _, err := try.login.FinishWith(try.started.KE2, rp); err == nil {
+					guesses.Add(1)
+				}
+				if finished {
+					if _, p := try.finishWith(opaque.DecoyKE3()); codeOf(p) != api.Failed && codeOf(p) != api.NotPossible {
+						t.Errorf("finish: %v", p)
+					}
+				}
+			})
+			n := guesses.Load()
+			if n == 0 || n > lockout.OpenLimit {
+				t.Errorf("200 at once were %d guesses, want 1 to %d", n, lockout.OpenLimit)
+			}
+			t.Logf("%d guesses", n)
+			w.restart()
+			for range 3 {
+				try, p := w.machine("stranger").start(jane, password)
+				wantCode(t, "start", p, 0)
+				if _, _, _, err := try.login.FinishWith(try.started.KE2, rp); err == nil {
+					t.Error("after a restart the limit is forgotten")
+				}
+			}
+		})
+	}
+}
+
+// TestLockedAnswersTestNoGuess holds that what a locked account answers is of
+// no use against an answer that was given before the lock: whoever has one
+// could otherwise test any number of passwords on it, one evaluation each.
+func TestLockedAnswersTestNoGuess(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled(jane, "laptop")
+	stranger := w.machine("stranger")
+	for range lockout.FailedLimit {
+		stranger.fail(jane)
+	}
+	locked, p := stranger.start(jane, password) // the guess
+	wantCode(t, "start", p, 0)
+	rp, err := locked.login.Stretched(locked.started.KE2, cheap)
+	must(t, err)
+
+	opened, p := stranger.start(jane, password)
+	wantCode(t, "start", p, 0)
+	w.clock.advance(time.Hour)
+	control, p := stranger.start(jane, password)
+	wantCode(t, "start", p, 0)
+	real, err := control.login.Stretched(control.started.KE2, cheap)
+	must(t, err)
+	if _, _, _, err := control.login.FinishWith(control.started.KE2, real); err != nil {
+		t.Fatal("after the lock the right password does not open the answer")
+	}
+	if bytes.Equal(rp, real) {
+		t.Error("a locked account's answer tells whether a guess fits an answer given before the lock")
+	}
+	again, err := opened.login.Stretched(opened.started.KE2, cheap)
+	must(t, err)
+	if !bytes.Equal(rp, again) {
+		t.Error("two answers of a locked account do not agree: one sender of the same guess sees the lock at once")
+	}
+}
+
+func TestFiftyRightSignInsAtOnce(t *testing.T) {
+	const n = 50
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	rp := laptop.warm(jane)
+	t.Run("one device", func(t *testing.T) {
+		atOnce(n, func(int) { signInWarm(t, laptop.twin(), rp) })
+	})
+	machines := make([]*machine, n)
+	for i := range machines {
+		var invitation api.AdminInvitation
+		if p := w.operator(api.AdminInvite, api.AdminAccount{Account: jane}, &invitation); p != nil {
+			t.Fatal(p)
+		}
+		machines[i] = w.machine(fmt.Sprint("device ", i))
+		machines[i].known[jane+"\x00"+password] = rp
+		if out, p := machines[i].signInWith(api.SignInStart{Account: jane, Pass: invitation.Invitation}, password); p != nil || out.SignedIn == nil {
+			t.Fatalf("enrol: %v", p)
+		}
+	}
+	t.Run("many devices", func(t *testing.T) {
+		atOnce(n, func(i int) { signInWarm(t, machines[i].twin(), rp) })
+	})
+	t.Run("new devices", func(t *testing.T) {
+		atOnce(n, func(i int) {
+			m := w.machine("new")
+			m.known[jane+"\x00"+password] = rp
+			out, p := m.signIn(jane, password)
+			if p != nil || out.Code == nil {
+				t.Errorf("no code is asked for: %v", p)
+			}
+		})
+	})
+}
+
+func signInWarm(t testing.TB, m *machine, rp []byte) {
+	t.Helper()
+	m.known[jane+"\x00"+password] = rp
+	if out, p := m.signIn(jane, password); p != nil || out.SignedIn == nil {
+		t.Errorf("a right sign-in among fifty: %v", p)
+	}
+}
+
+func TestLockEndsByItself(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	rp := laptop.warm(jane)
+	stranger := w.machine("stranger")
+	opens := func() bool {
+		t.Helper()
+		try, p := w.machine("probe").start(jane, password)
+		wantCode(t, "start", p, 0)
+		_, _, _, err := try.login.FinishWith(try.started.KE2, rp)
+		_, p = try.finishWith(opaque.DecoyKE3())
+		refusedWith(t, p)
+		return err == nil
+	}
+	for range lockout.FailedLimit {
+		stranger.fail(jane)
+	}
+	if opens() {
+		t.Error("ten failures do not lock")
+	}
+	w.clock.advance(lockout.FirstLock + time.Second)
+	if !opens() {
+		t.Error("the lock does not end by itself") // and this failure locks again, for longer
+	}
+	w.clock.advance(lockout.FirstLock + time.Second)
+	if opens() {
+		t.Error("the second lock is no longer than the first")
+	}
+	w.clock.advance(lockout.FirstLock)
+	if !opens() {
+		t.Error("the second lock does not end by itself")
+	}
+	if n := w.accounts()[0].Locked; n == 0 {
+		t.Error("the operator does not see the lock")
+	}
+	w.act(api.AdminUnlock, jane)
+	if !opens() {
+		t.Error("the operator cannot lift the lock")
+	}
+}
+
+// TestOwnerGetsIn is rule 3: strangers lock only the strangers' way in.
+func TestOwnerGetsIn(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stranger := w.machine("stranger")
+	for range 3 * lockout.OpenLimit {
+		stranger.fail(jane)
+	}
+	if out, p := laptop.signIn(jane, password); p != nil || out.SignedIn == nil {
+		t.Errorf("the enrolled device: %v", p)
+	}
+	wantCode(t, "refresh", laptop.refresh(), 0)
+
+	phone := w.machine("phone")
+	_, p := phone.signIn(jane, password)
+	wantCauses(t, laptop.explain(refusedWith(t, p), true), cause.Owner, "locked-by-strangers")
+	var pass api.Pass
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	phone.fail(jane) // without the pass: still locked
+	need := phone.needCode(jane, password, pass.Pass)
+	wantCode(t, "code", phone.code(need, laptop.allow(need).Code), 0)
+	wantCode(t, "refresh of the new device", phone.refresh(), 0)
+
+	// The pass was good once, and three tries.
+	tablet := w.machine("tablet")
+	_, p = tablet.signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	refusedWith(t, p)
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	for range 3 {
+		try, p := tablet.startWith(api.SignInStart{Account: jane, Pass: pass.Pass}, "a wrong one")
+		wantCode(t, "start", p, 0)
+		_, p = try.finishWith(opaque.DecoyKE3())
+		refusedWith(t, p)
+	}
+	_, p = tablet.signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	refusedWith(t, p)
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	w.clock.advance(16 * time.Minute)
+	stranger.fail(jane) // locks again
+	_, p = tablet.signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	refusedWith(t, p)
+}
+
+// TestOtherAccountsPassIsNone: a pass of one account opens no other.
+func TestOtherAccountsPassIsNone(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled(jane, "laptop")
+	other := w.enrolled("other@example.org", "other")
+	stranger := w.machine("stranger")
+	for range lockout.FailedLimit {
+		stranger.fail(jane)
+	}
+	var pass api.Pass
+	wantCode(t, "pass", other.call(api.PathPass, other.signed(), &pass), 0)
+	_, p := stranger.signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	refusedWith(t, p)
+}
+
+func (w *world) accounts() []api.AdminAccountState {
+	w.t.Helper()
+	var list api.AdminAccountList
+	w.read(w.operatorGet(api.AdminAccounts), &list)
+	return list.Accounts
+}
