@@ -43,6 +43,9 @@ var (
 	// ErrMalformed: a message of a wrong length, or with an element that is not
 	// canonical or is the identity.
 	ErrMalformed = errors.New("opaque: malformed message")
+	// ErrRecord: what a server kept is no record any more. The client is not to
+	// be told that it said something wrong.
+	ErrRecord = errors.New("opaque: damaged record")
 	// ErrCredentials: the password is not the account's, or the server is not
 	// the one the account was made at; the two cannot be told apart.
 	ErrCredentials = errors.New("opaque: the credentials do not open")

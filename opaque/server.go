@@ -60,17 +60,23 @@ func (e Expected) Verify(ke3 []byte) bool {
 // Login answers the first message with the second. Without a record it answers
 // from a stand-in that is the same for the same credentialID each time; the
 // work is the same either way. It returns ErrMalformed for a ke1 of another
-// form, whatever the record.
+// form, whatever the record, and ErrRecord for a record that is damaged: with
+// a stand-in in its place the owner would be told of a wrong password.
 func (s *Server) Login(record, ke1, credentialID []byte) ([]byte, Expected, error) {
 	return s.login(s.pick(record, credentialID), ke1, credentialID, identities{}, randomBytes(nonceSize), randomBytes(nonceSize), randomBytes(32))
 }
 
-// pick copies the record or the stand-in; it makes both.
+// pick copies the record or the stand-in; it makes both. What is of another
+// length than a record stays as it is.
 func (s *Server) pick(record, credentialID []byte) []byte {
 	picked := s.standIn(credentialID)
 	real := 1
-	if len(record) != RecordSize {
+	switch len(record) {
+	case RecordSize:
+	case 0:
 		record, real = make([]byte, RecordSize), 0
+	default:
+		return record
 	}
 	subtle.ConstantTimeCopy(real, picked, record)
 	return picked
@@ -90,7 +96,7 @@ func (s *Server) standIn(credentialID []byte) []byte {
 
 func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingNonce, serverNonce, shareSeed []byte) ([]byte, Expected, error) {
 	var out Expected
-	if len(ke1) != KE1Size || len(record) != RecordSize {
+	if len(ke1) != KE1Size {
 		return nil, out, ErrMalformed
 	}
 	blinded, err := decodeElement(ke1[:32])
@@ -101,10 +107,13 @@ func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingN
 	if err != nil {
 		return nil, out, err
 	}
+	if len(record) != RecordSize {
+		return nil, out, ErrRecord
+	}
 	clientKey, maskingKey, env := record[:32], record[32:96], record[96:]
 	client, err := decodeElement(clientKey)
 	if err != nil {
-		return nil, out, err
+		return nil, out, ErrRecord
 	}
 	id = id.or(clientKey, s.public)
 
