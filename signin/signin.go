@@ -176,9 +176,6 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	if errors.Is(err, opaque.ErrRecord) {
 		return Started{}, nil, err // the service's own fault, never the caller's
 	}
-	if errors.Is(err, opaque.ErrRecord) {
-		return Started{}, nil, err // the service's own fault, never the caller's
-	}
 	if err != nil {
 		return Started{}, nil, ErrForm
 	}
