@@ -108,10 +108,22 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) Hello(ctx context.Context) (api.Hello, error) {
 	var out api.Hello
 	err := c.do(ctx, http.MethodGet, api.PathHello, nil, "", &out)
-	if err == nil && out.Protocol == 0 {
+	switch {
+	case err != nil:
+	case out.Protocol == 0:
 		err = &UnreachableError{c.Server, OtherServer, nil}
+	case out.URL != c.Server:
+		err = &AddressError{c.Server, out.URL}
 	}
 	return out, err
+}
+
+// AddressError says that a server goes by another address than was typed.
+// Proofs are signed for one address, so that none is good at another server.
+type AddressError struct{ Typed, Public string }
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("the account server at %s has the public address %q: use that one", e.Typed, e.Public)
 }
 
 // Ready asks whether the server can keep what it must.

@@ -72,6 +72,7 @@ type Attempt struct {
 	ID      string    `json:"id"`
 	Request string    `json:"request"`
 	Name    string    `json:"name"`
+	Tries   int       `json:"tries"` // wrong codes before it is over
 	Expires time.Time `json:"expires"`
 }
 

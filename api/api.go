@@ -118,6 +118,7 @@ type Stretch struct {
 // Hello is the answer to GET /v1/hello.
 type Hello struct {
 	Protocol int           `json:"protocol"`
+	URL      string        `json:"url"`  // the public address: what proofs are signed for
 	Time     int64         `json:"time"` // the server's clock, Unix milliseconds
 	Policy   policy.Policy `json:"policy"`
 	Invited  bool          `json:"invited"` // sign-up needs an invitation

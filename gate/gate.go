@@ -8,6 +8,7 @@
 package gate
 
 import (
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,9 @@ func Shortfall(s policy.Shortfall, seen cause.Seen) cause.Fact {
 	case policy.OfSystem:
 		return cause.Note(cause.CheckSystemVersion, cause.Version(s.Want), cause.Version(s.Got), seen)
 	}
-	return cause.Note(cause.CheckProtocol, cause.Version(s.Want), cause.Version(s.Got), seen)
+	want, _ := strconv.Atoi(s.Want) // policy writes numbers
+	got, _ := strconv.Atoi(s.Got)
+	return cause.Note(cause.CheckProtocol, cause.Count(want), cause.Count(got), seen)
 }
 
 // Account looks at the account.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,9 +47,7 @@ keys of the configuration file (docs/operations.md).`,
 			if err != nil {
 				return usageError{err}
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return serve(ctx, config, now, e.stderr)
+			return serve(cmd.Context(), config, now, e.stderr)
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML)")

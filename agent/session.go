@@ -1,0 +1,151 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/code"
+	"readmit.dev/readmit/device"
+)
+
+// session returns what calls on a session need. The client is the caller's to close.
+func (a *Agent) session() (Identity, Session, *Client, error) {
+	id, err := a.Identity()
+	if err != nil {
+		return id, Session{}, nil, err
+	}
+	s, err := a.Home.Session()
+	if err != nil {
+		return id, s, nil, err
+	}
+	if s.ID == "" {
+		return id, s, nil, ErrNotSignedIn
+	}
+	key, err := device.ParseKey([]byte(id.Key))
+	if err != nil {
+		return id, s, nil, &StateError{IdentityFile, Malformed}
+	}
+	return id, s, NewClient(id.Server, key, a.Now), nil
+}
+
+// On makes a call on this device's session.
+func (a *Agent) On(ctx context.Context, what, path string, out any) error {
+	return a.about(ctx, what, path, "", out)
+}
+
+// OnThing makes a call on this device's session about one thing.
+func (a *Agent) OnThing(ctx context.Context, what, path, thing string, out any) error {
+	return a.about(ctx, what, path, thing, out)
+}
+
+func (a *Agent) about(ctx context.Context, what, path, thing string, out any) error {
+	id, s, c, err := a.session()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var in any = api.Signed{Session: s.ID}
+	if thing != "" {
+		in = api.SignedID{Session: s.ID, ID: thing}
+	}
+	return a.call(ctx, c, id.Account, what, path, in, out)
+}
+
+// Token returns an access token that is good for minValid at least, from what
+// is in hand or from the server. Many callers at once cause one refresh.
+func (a *Agent) Token(ctx context.Context, audience string, minValid time.Duration) (Token, error) {
+	unlock, err := a.Home.Lock()
+	if err != nil {
+		return Token{}, err
+	}
+	defer unlock()
+	id, s, c, err := a.session()
+	if err != nil {
+		return Token{}, err
+	}
+	defer c.Close()
+	if t, ok := s.Tokens[audience]; ok && t.Expires.Sub(a.Now()) >= minValid {
+		return t, nil
+	}
+	var got api.Token
+	if err := a.call(ctx, c, id.Account, "token", api.PathToken, api.TokenRequest{Session: s.ID, Audience: audience}, &got); err != nil {
+		return Token{}, err
+	}
+	fresh := map[string]Token{audience: a.token(got.AccessToken, got.ExpiresIn)}
+	for k, t := range s.Tokens {
+		if k != audience && t.Expires.After(a.Now()) {
+			fresh[k] = t
+		}
+	}
+	s.Tokens = fresh
+	return fresh[audience], a.Home.Save(SessionFile, s)
+}
+
+// Restore asks for this device's living session by its key alone, for a
+// session file that was lost, and returns it as a file's content.
+func (a *Agent) Restore(ctx context.Context) ([]byte, error) {
+	id, err := a.Identity()
+	if err != nil {
+		return nil, err
+	}
+	key, err := device.ParseKey([]byte(id.Key))
+	if err != nil {
+		return nil, &StateError{IdentityFile, Malformed}
+	}
+	c := NewClient(id.Server, key, a.Now)
+	defer c.Close()
+	var done api.SignedIn
+	if err := a.call(ctx, c, id.Account, "session", api.PathSession, api.SessionRequest{Account: id.Account, Client: a.Self()}, &done); err != nil {
+		return nil, err
+	}
+	return encode(Session{ID: done.Session, Tokens: map[string]Token{"": a.token(done.AccessToken, done.ExpiresIn)}})
+}
+
+// SignOut ends the session, here and at the server. A session that the server
+// ended before is gone here all the same; ended says so.
+func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
+	unlock, err := a.Home.Lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	err = a.On(ctx, "sign-out", api.PathSignOut, nil)
+	if r := new(RefusedError); errors.As(err, &r) {
+		ended, err = true, nil
+	}
+	if err != nil {
+		return ended, err
+	}
+	return ended, a.Home.Remove(SessionFile)
+}
+
+// Code makes a code by hand, from what this device knows, and says how long it
+// is shown.
+func (a *Agent) Code() (code.Code, time.Duration, error) {
+	id, err := a.Identity()
+	if err != nil {
+		return "", 0, err
+	}
+	now := a.Now()
+	left := code.Period - time.Duration(now.UnixNano())%code.Period
+	return code.Offline(id.CodeSecret, now), left, nil
+}
+
+// Valid reports whether bytes are a whole file of the given name.
+func Valid(name string, b []byte) bool {
+	var v any
+	switch name {
+	case IdentityFile, IdentityCopy:
+		v = new(Identity)
+	case SessionFile:
+		v = new(Session)
+	case AttemptFile:
+		v = new(Attempt)
+	default:
+		v = new(json.RawMessage)
+	}
+	return decode(b, v) == ""
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// clean takes out of a text what a terminal would obey: control characters and
+// the marks that turn the direction of writing.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// data prints JSON where it was asked for, and text otherwise.
+func (e *env) data(v any, text func(w io.Writer)) error {
+	if e.json {
+		out := json.NewEncoder(e.stdout)
+		out.SetEscapeHTML(false)
+		return out.Encode(v)
+	}
+	text(e.stdout)
+	return nil
+}
+
+// note tells a person something beside the data.
+func (e *env) note(format string, args ...any) {
+	fmt.Fprintln(e.stderr, clean(fmt.Sprintf(format, args...)))
+}
+
+// table prints aligned columns; the cells are cleaned.
+func table(w io.Writer, rows ...[]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(t, "\t")
+			}
+			fmt.Fprint(t, strings.ReplaceAll(clean(cell), "\n", " "))
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+}
+
+// when tells a moment by the clock on the wall, and how long ago it was.
+func when(unix int64, now time.Time) string {
+	if unix <= 0 {
+		return "-"
+	}
+	t := time.Unix(unix, 0)
+	ago := now.Sub(t).Round(time.Second)
+	switch {
+	case ago < 0:
+		return t.Format("2006-01-02 15:04:05")
+	case ago < time.Minute:
+		return fmt.Sprintf("%d s ago", int(ago.Seconds()))
+	case ago < time.Hour:
+		return fmt.Sprintf("%d min ago", int(ago.Minutes()))
+	case ago < 24*time.Hour:
+		return fmt.Sprintf("%d h ago", int(ago.Hours()))
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// bold marks text on a terminal, unless NO_COLOR asks for none.
+func (e *env) bold(s string) string {
+	if !terminal(e.stdout) || e.getenv("NO_COLOR") != "" || e.getenv("TERM") == "dumb" {
+		return s
+	}
+	return "\x1b[1m" + s + "\x1b[0m"
+}
+
+// command writes a command line that a shell reads back as these words.
+func command(argv []string) string {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		a = clean(a)
+		if a == "" || strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-") != "" {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words[i] = a
+	}
+	return strings.Join(words, " ")
+}
+
+// maxSecret is the longest line read as a secret.
+const maxSecret = 4096
+
+// secrets reads what must not be seen: lines of standard input, read once.
+type secrets struct {
+	e  *env
+	in *bufio.Reader
+}
+
+func (e *env) secrets() *secrets {
+	return &secrets{e, bufio.NewReader(io.LimitReader(e.stdin, 4*maxSecret))}
+}
+
+// from reads a secret from a file, from a line of standard input ("-"), or,
+// where no file is named, from the terminal without echo.
+func (s *secrets) from(file, prompt, flag string) (string, error) {
+	switch file {
+	case "-":
+		return s.line(prompt)
+	case "":
+		if !terminal(s.e.stdin) {
+			return "", usageError{fmt.Errorf("there is no terminal to ask for the %s: say %s FILE, or %s - for standard input", prompt, flag, flag)}
+		}
+		fmt.Fprintf(s.e.stderr, "%s: ", prompt)
+		b, err := term.ReadPassword(int(s.e.stdin.(*os.File).Fd()))
+		fmt.Fprintln(s.e.stderr)
+		if err == nil && len(b) == 0 {
+			err = fmt.Errorf("no %s was typed", prompt)
+		}
+		return string(b), err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", usageError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	defer f.Close()
+	return (&secrets{s.e, bufio.NewReader(io.LimitReader(f, maxSecret))}).line(prompt)
+}
+
+func (s *secrets) line(what string) (string, error) {
+	text, err := s.in.ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if text == "" {
+		return "", usageError{fmt.Errorf("the %s is empty", what)}
+	}
+	return text, nil
+}
+
+// ask asks a person at a terminal for a line that may be seen.
+func (s *secrets) ask(prompt string) (string, error) {
+	fmt.Fprintf(s.e.stderr, "%s: ", prompt)
+	text, err := s.in.ReadString('\n')
+	if err == io.EOF && text != "" {
+		err = nil
+	}
+	return strings.TrimSpace(text), err
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+)
+
+func newRequestsCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "requests",
+		Short: "Show which new devices ask to sign in",
+		Long: `Show which new devices ask to sign in: from where, and with what. Their
+password was right. "readmit allow ID" shows the code for one of them; "readmit
+deny ID" ends its attempt.`,
+		Example: "  readmit requests\n  readmit allow 4K7Q",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			var out api.Requests
+			if err := a.On(cmd.Context(), "requests", api.PathRequests, &out); err != nil {
+				return err
+			}
+			return e.data(out, func(w io.Writer) {
+				if len(out.Requests) == 0 {
+					fmt.Fprintln(w, "no device asks to sign in")
+					return
+				}
+				rows := [][]string{{"ID", "DEVICE", "SYSTEM", "CLIENT", "FROM", "ASKED", "STATUS"}}
+				for _, r := range out.Requests {
+					rows = append(rows, []string{r.ID, r.Name, r.System, r.Client, r.Address, when(r.Opened, a.Now()), r.Status})
+				}
+				table(w, rows...)
+			})
+		},
+	}
+}
+
+func newAllowCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "allow ID",
+		Short: "Allow a new device, and show its code",
+		Long: `Allow a new device to sign in, and show the six digits to be typed there. They
+are bound to that attempt and this device, and change every 30 seconds; the last
+ones are still good for one change. At a terminal the code is shown with its
+countdown until the device is in; elsewhere it is printed once, alone.`,
+		Example: "  readmit requests\n  readmit allow 4K7Q",
+		Args:    takes("the ID of a request (see: readmit requests)"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			id := strings.ToUpper(strings.TrimSpace(args[0]))
+			var out api.Allowed
+			if err := a.OnThing(cmd.Context(), "allow", api.PathAllow, id, &out); err != nil {
+				return err
+			}
+			e.note("%s (%s, %s) asks from %s", out.Name, out.System, out.Client, out.Address)
+			if e.json || !terminal(e.stdout) {
+				return e.data(out, func(w io.Writer) { fmt.Fprintln(w, clean(out.Code)) })
+			}
+			return e.show(cmd.Context(), a, id, out)
+		},
+	}
+}
+
+// show keeps the code of the moment on the terminal until the request is over.
+func (e *env) show(ctx context.Context, a *agent.Agent, id string, shown api.Allowed) error {
+	const ask = 3 * time.Second // how often it looks whether the device is in
+	until, next := a.Now().Add(time.Duration(shown.Remaining)*time.Second), a.Now().Add(ask)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	defer fmt.Fprintln(e.stdout)
+	for {
+		fmt.Fprintf(e.stdout, "\r%s   %2d s ", e.bold(clean(shown.Code)), max(0, int(until.Sub(a.Now()).Seconds())))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if a.Now().Before(next) && a.Now().Before(until) {
+			continue
+		}
+		var out api.Allowed
+		err := a.OnThing(ctx, "allow", api.PathAllow, id, &out)
+		if p := new(api.Problem); errors.As(err, &p) && p.Code == api.NotPossible {
+			fmt.Fprintf(e.stdout, "\r%-20s", "over: the device is in, or its time is up (readmit activity)")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		shown = out
+		until, next = a.Now().Add(time.Duration(out.Remaining)*time.Second), a.Now().Add(ask)
+	}
+}
+
+func newDenyCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "deny ID",
+		Short:   "Deny a new device",
+		Long:    "Deny a new device: its attempt is over. Whoever made it knows the password: consider \"readmit password\".",
+		Example: "  readmit deny 4K7Q",
+		Args:    takes("the ID of a request (see: readmit requests)"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			var out api.Request
+			if err := a.OnThing(cmd.Context(), "deny", api.PathDeny, strings.ToUpper(strings.TrimSpace(args[0])), &out); err != nil {
+				return err
+			}
+			return e.data(out, func(w io.Writer) {
+				fmt.Fprintln(w, clean(out.Name), "is denied; if that was not you, change the password: readmit password")
+			})
+		},
+	}
+}
+
+func newCodeCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "code",
+		Short: "Make a code by hand, offline",
+		Long: `Make a six-digit code on this enrolled device, without any network: the digits
+alone on standard output. It follows this device's clock, is shown for 30
+seconds, and is good once.`,
+		Example: "  readmit code",
+		Args:    takes(),
+		RunE: func(*cobra.Command, []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			digits, left, err := a.Code()
+			if err != nil {
+				return err
+			}
+			out := struct {
+				Code      string `json:"code"`
+				Remaining int    `json:"remaining"` // seconds
+			}{string(digits), int(left.Seconds())}
+			return e.data(out, func(w io.Writer) { fmt.Fprintln(w, out.Code) })
+		},
+	}
+}
+
+func newPassCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pass",
+		Short: "Make a one-time pass for a new device while strangers are locked out",
+		Long: `Make a one-time pass, alone on standard output. A new device that signs in with
+it ("readmit sign-in --pass PASS") goes past the lock that strangers have caused;
+password and code are needed all the same.`,
+		Example: "  readmit pass",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			var out api.Pass
+			if err := a.On(cmd.Context(), "pass", api.PathPass, &out); err != nil {
+				return err
+			}
+			if !e.json {
+				e.note("good once, until %s:", time.Unix(out.Expires, 0).Format(time.TimeOnly))
+			}
+			return e.data(out, func(w io.Writer) { fmt.Fprintln(w, clean(out.Pass)) })
+		},
+	}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"readmit.dev/readmit/agent"
+)
+
+// version is set by the build (-ldflags "-X main.version=…").
+var version = "0.1.0-dev"
+
+// Exit codes.
+const (
+	fine       = 0
+	failed     = 1 // a problem or a refusal
+	misused    = 2
+	unchecked  = 3 // could not check: unreachable, or a fault of the service
+	needPerson = 4
+)
+
+// env is what a command has of the world.
+type env struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+	json   bool
+	ran    bool // whether the command line was understood and a command began
+}
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand(e)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !e.ran {
+		err = usageError{err}
+	}
+	return e.fail(err)
+}
+
+func newRootCommand(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "readmit",
+		Short: "Find out why a device cannot sign in, and get it back in",
+		Long: `Readmit is a sign-in that explains itself. A device that is refused is told
+"4001" and nothing else; a device that is signed in to the account is told why.
+
+This program is the account server (serve, admin) and the device (all else).
+A device keeps its state in the folder READMIT_HOME.`,
+		Example: `  readmit serve
+  readmit sign-up --server http://127.0.0.1:4001 --account jane@example.org
+  readmit explain 4K7Q-9FXM`,
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRun:  func(*cobra.Command, []string) { e.ran = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	root.SetVersionTemplate("readmit {{.Version}}\n")
+	root.PersistentFlags().BoolVar(&e.json, "json", false, "print data, and errors, as JSON")
+	root.AddCommand(
+		newServeCommand(e), newAdminCommand(e),
+		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
+		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
+		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
+		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e),
+	)
+	return root
+}
+
+// clock is the device's clock, or the server's. READMIT_CLOCK_SHIFT moves it,
+// for whoever wants to see what a wrong clock does.
+func clock(e *env) (func() time.Time, error) {
+	shift := e.getenv("READMIT_CLOCK_SHIFT")
+	if shift == "" {
+		return time.Now, nil
+	}
+	d, err := time.ParseDuration(shift)
+	if err != nil {
+		return nil, fmt.Errorf("READMIT_CLOCK_SHIFT %q: want a duration such as 10m or -90s", shift)
+	}
+	return func() time.Time { return time.Now().Add(d) }, nil
+}
+
+// agent opens this device's home.
+func (e *env) agent() (*agent.Agent, error) {
+	now, err := clock(e)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	home, err := agent.OpenHome(e.getenv)
+	if err != nil {
+		return nil, err
+	}
+	return &agent.Agent{Home: home, Now: now, Version: version}, nil
+}
+
+// takes makes an argument check whose error names what is wanted.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("%s takes no arguments", cmd.CommandPath())
+		}
+		return fmt.Errorf("%s takes %s", cmd.CommandPath(), strings.Join(names, " and "))
+	}
+}
+
+// terminal reports whether a stream is one.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/api"
+)
+
+func newStatusCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Show this device's session, as the account server sees it",
+		Long:    "Show what this device is enrolled for, and ask the account server whether its session lives.",
+		Example: "  readmit status\n  readmit status --json",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			id, err := a.Identity()
+			if err != nil {
+				return err
+			}
+			t, err := a.Token(cmd.Context(), "", tokenLife)
+			if err != nil {
+				return err
+			}
+			return e.data(state{id.Account, id.Server, id.Name, true, api.Protocol}, func(w io.Writer) {
+				table(w, []string{"account", id.Account}, []string{"server", id.Server}, []string{"device", id.Name},
+					[]string{"session", "signed in; the access token is good until " + t.Expires.Format(time.TimeOnly)})
+			})
+		},
+	}
+}
+
+// tokenLife is how long an access token lives: who wants one this good wants a
+// new one.
+const tokenLife = 5 * time.Minute
+
+func newTokenCommand(e *env) *cobra.Command {
+	var least time.Duration
+	var audience string
+	c := &cobra.Command{
+		Use:   "token",
+		Short: "Print an access token, refreshed when needed",
+		Long: `Print an access token alone on standard output, refreshed when what is in hand
+is not good for long enough. Many calls at once cause one refresh.
+
+A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
+		Example: `  readmit token
+  readmit token --min-valid 2m --audience https://files.example.org`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if least < 0 || least > tokenLife {
+				return usageError{fmt.Errorf("--min-valid %s: want between 0 and %s, which is how long a token lives", least, tokenLife)}
+			}
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			t, err := a.Token(cmd.Context(), audience, least)
+			if err != nil {
+				return err
+			}
+			out := struct {
+				Token   string    `json:"access_token"`
+				Type    string    `json:"token_type"`
+				Expires time.Time `json:"expires"`
+			}{t.Value, "DPoP", t.Expires}
+			return e.data(out, func(w io.Writer) { fmt.Fprintln(w, t.Value) })
+		},
+	}
+	c.Flags().DurationVar(&least, "min-valid", time.Minute, "how long the token must be good for")
+	c.Flags().StringVar(&audience, "audience", "", "the service the token is for (default: the account server)")
+	return c
+}
+
+func newSignOutCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sign-out",
+		Short: "End this device's session",
+		Long: `End this device's session, here and at the server. The device stays enrolled:
+it signs in again with the password alone. To take it off the account, run
+"readmit devices remove ID" on another one.`,
+		Example: "  readmit sign-out",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			ended, err := a.SignOut(cmd.Context())
+			if err != nil {
+				return err
+			}
+			text := "signed out"
+			if ended {
+				text = "signed out here; the server had ended the session before"
+			}
+			return e.data(map[string]bool{"signed_out": true, "ended_before": ended}, func(w io.Writer) { fmt.Fprintln(w, text) })
+		},
+	}
+}
+
+func newPasswordCommand(e *env) *cobra.Command {
+	var presentFile, nextFile string
+	c := &cobra.Command{
+		Use:   "password",
+		Short: "Change the account's password; every other session ends",
+		Long: `Change the account's password. The present one is proved afresh, neither is
+sent to the server, and every other device must sign in again.`,
+		Example: `  readmit password
+  readmit password --password-file present.txt --new-password-file new.txt`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			if _, err := a.Identity(); err != nil {
+				return err
+			}
+			in := e.secrets()
+			present, err := in.from(presentFile, "present password", "--password-file")
+			if err != nil {
+				return err
+			}
+			next, err := in.from(nextFile, "new password", "--new-password-file")
+			if err != nil {
+				return err
+			}
+			if nextFile == "" {
+				again, err := in.from("", "the same again", "--new-password-file")
+				if err != nil {
+					return err
+				}
+				if again != next {
+					return exitError{failed, "the two passwords differ; nothing was changed", "try again"}
+				}
+			}
+			ended, err := a.ChangePassword(cmd.Context(), present, next)
+			if err != nil {
+				return err
+			}
+			return e.data(map[string]int{"sessions_ended": ended}, func(w io.Writer) {
+				fmt.Fprintf(w, "the password is changed; other sessions that ended: %d\n", ended)
+			})
+		},
+	}
+	c.Flags().StringVar(&presentFile, "password-file", "", "read the present password from `FILE` (- for standard input)")
+	c.Flags().StringVar(&nextFile, "new-password-file", "", "read the new password from `FILE` (- for standard input)")
+	return c
+}
