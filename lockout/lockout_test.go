@@ -203,6 +203,9 @@ func TestCalm(t *testing.T) {
 	if got := begin(t, one, start.Add(Calm-time.Second)); got.Failed != 1 {
 		t.Errorf("a failure of today was forgotten: %+v", got)
 	}
+	if got := begin(t, begin(t, one, start.Add(Calm-time.Second)), start.Add(Calm)); got.Open != 2 {
+		t.Errorf("an open guess was forgotten: %+v", got)
+	}
 }
 
 // A counter under any mix of guesses, successes, silence and waiting.
