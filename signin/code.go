@@ -105,7 +105,11 @@ func (s *Service) judge(tx store.Tx, r store.Request, given code.Code, none bool
 	var in *SignedIn
 	if len(content.Facts) == 0 {
 		if none {
-			content.Facts = append(noteCode("not-given"), undelivered(r, devices)...)
+			missing, err := undelivered(tx, r, devices)
+			if err != nil {
+				return nil, err
+			}
+			content.Facts = append(noteCode("not-given"), missing...)
 		} else if in, err = s.try(tx, &r, &account, devices, given, content); err != nil {
 			return nil, err
 		}
@@ -144,20 +148,34 @@ func triesSpent(n int) []cause.Fact {
 }
 
 // undelivered adds, when no enrolled device has fetched the request, which one
-// was waited for and when it was last seen.
-func undelivered(r store.Request, devices []store.Device) []cause.Fact {
+// was waited for and when it was last seen: at a sign-in, or using its session.
+func undelivered(tx store.Tx, r store.Request, devices []store.Device) ([]cause.Fact, error) {
 	if !r.Seen.IsZero() {
-		return nil
+		return nil, nil
+	}
+	sessions, err := tx.Sessions(r.Account)
+	if err != nil {
+		return nil, err
+	}
+	used := map[store.ID]time.Time{}
+	for _, n := range sessions {
+		if n.LastUsed.After(used[n.Device]) {
+			used[n.Device] = n.LastUsed
+		}
 	}
 	facts := []cause.Fact{cause.Note(cause.CheckPrompt, cause.Word("fetched"), cause.Word("not-fetched"), cause.ByServer)}
 	for _, d := range devices {
 		if d.Removed.IsZero() {
+			seen := d.Hot.LastSeen
+			if used[d.ID].After(seen) {
+				seen = used[d.ID]
+			}
 			facts = append(facts,
 				cause.Note(cause.CheckPromptDevice, cause.Value{}, cause.Name(d.Name), cause.ByServer),
-				cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(d.Hot.LastSeen), cause.ByServer))
+				cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(seen), cause.ByServer))
 		}
 	}
-	return facts
+	return facts, nil
 }
 
 // try judges one code. A wrong one counts against the attempt and the account.
@@ -196,7 +214,11 @@ func (s *Service) try(tx store.Tx, r *store.Request, account *store.Subject, dev
 	account.Hot.CodeFailures++
 	content.Facts = append(content.Facts, wrongCode(verdict, gate.Names(devices), skews(devices))...)
 	if verdict.Outcome == code.Wrong {
-		content.Facts = append(content.Facts, undelivered(*r, devices)...)
+		missing, err := undelivered(tx, *r, devices)
+		if err != nil {
+			return nil, err
+		}
+		content.Facts = append(content.Facts, missing...)
 	}
 	if r.WrongCodes >= CodeTries {
 		r.Done = now
