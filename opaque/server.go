@@ -74,7 +74,7 @@ func (s *Server) pick(record, credentialID []byte) []byte {
 	switch len(record) {
 	case RecordSize:
 	case 0:
-		record, real = make([]byte, RecordSize), 0
+		record, real = picked, 0
 	default:
 		return record
 	}

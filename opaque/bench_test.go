@@ -1,0 +1,27 @@
+package opaque
+
+import "testing"
+
+// BenchmarkServerLogin is the whole of a server's work for one login: the
+// answer to the first message and the look at the last.
+func BenchmarkServerLogin(b *testing.B) {
+	s, id := testServer(b), []byte("jo")
+	record := enrol(b, s, id, []byte("right"))
+	_, ke1 := begin(b, []byte("right"))
+	ke3 := DecoyKE3()
+	for _, c := range []struct {
+		name   string
+		record []byte
+	}{{"known", record}, {"stand-in", nil}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, expected, err := s.Login(c.record, ke1, id)
+				if err != nil {
+					b.Fatal(err)
+				}
+				expected.Verify(ke3)
+			}
+		})
+	}
+}
