@@ -135,7 +135,9 @@ func (s *Service) refuse(ctx context.Context, a Actor, id store.ID, c gate.Calle
 			account, err = tx.Subject(account.ID)
 			if d, derr := tx.Device(account.ID, c.Key); derr == nil {
 				content.Device = d.Name
-				ring = store.RingDevices
+				if d.Removed.IsZero() {
+					ring = store.RingDevices
+				}
 			}
 		}
 		if err != nil {

@@ -102,7 +102,11 @@ func (s *Service) judge(tx store.Tx, r store.Request, given code.Code, none bool
 	if len(content.Facts) == 0 {
 		content.Facts = append(content.Facts, factorMissing(account, devices)...)
 	}
+	// Codes that are judged are few (CodeTries, CodeFailureLimit) and go to the
+	// ring that strangers cannot flood; what is asked without one costs nothing
+	// and could push the attempts of enrolled devices out of it.
 	var in *SignedIn
+	ring := store.RingStrangers
 	if len(content.Facts) == 0 {
 		if none {
 			missing, err := undelivered(tx, r, devices)
@@ -110,17 +114,18 @@ func (s *Service) judge(tx store.Tx, r store.Request, given code.Code, none bool
 				return nil, err
 			}
 			content.Facts = append(noteCode("not-given"), missing...)
-		} else if in, err = s.try(tx, &r, &account, devices, given, content); err != nil {
-			return nil, err
+		} else {
+			ring = store.RingDevices
+			if in, err = s.try(tx, &r, &account, devices, given, content); err != nil {
+				return nil, err
+			}
 		}
 	}
-	// The request's own proof of the password counts as being in: the line
-	// goes to the ring that strangers cannot flood.
-	account.Hot.Seq[store.RingDevices]++
+	account.Hot.Seq[ring]++
 	if err := tx.SaveSubjectHot(account.ID, account.Hot); err != nil {
 		return nil, err
 	}
-	return in, tx.Append(content.Entry(store.RingDevices, account.Hot.Seq[store.RingDevices]))
+	return in, tx.Append(content.Entry(ring, account.Hot.Seq[ring]))
 }
 
 func noteCode(how string) []cause.Fact {

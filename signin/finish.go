@@ -148,6 +148,8 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 	switch {
 	case !proved:
 		content.Facts = append(content.Facts, notProved("not-proved", account)...)
+	case st.Way == ownDevice && !known:
+		content.Facts = append(content.Facts, removed(device)...)
 	case changed:
 		content.Facts = append(content.Facts, notProved("changed-meanwhile", account)...)
 	default:
@@ -185,6 +187,13 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 		return content, err // the same work, whether the guess was evaluated or not
 	}
 	return content, tx.CloseEntry(content.Entry(st.Ring, st.Seq))
+}
+
+func removed(d store.Device) []cause.Fact {
+	return []cause.Fact{
+		cause.Note(cause.CheckDevice, cause.Word("enrolled"), cause.Word("removed"), cause.ByServer),
+		cause.Note(cause.CheckDeviceRemovedAt, cause.Value{}, cause.Instant(d.Removed), cause.ByServer),
+	}
 }
 
 func notProved(how string, account store.Subject) []cause.Fact {
