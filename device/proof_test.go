@@ -1,0 +1,309 @@
+package device
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+var (
+	body    = []byte(`{"account":"jane@example.org"}`)
+	request = Request{
+		Method: "POST", URL: "https://id.example.org/v1/sign-in/start", Nonce: "a nonce", Body: body,
+		Time: time.Unix(1772366400, 0),
+	}
+	wanted = Expectation{Method: request.Method, URL: request.URL, Body: body}
+)
+
+func newTestKey(t testing.TB) Key {
+	t.Helper()
+	k, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func sign(t testing.TB, k Key, r Request) string {
+	t.Helper()
+	p, err := k.Sign(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestProof(t *testing.T) {
+	k := newTestKey(t)
+	p := sign(t, k, request)
+	seen, err := Verify(p, wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen.Thumbprint != k.Thumbprint() || !seen.Time.Equal(request.Time) || seen.Nonce != request.Nonce || seen.ID == [16]byte{} {
+		t.Errorf("%+v", seen)
+	}
+	if again, err := Verify(p, wanted); err != nil || again.ID != seen.ID {
+		t.Errorf("the same proof is named %x and %x, %v", seen.ID, again.ID, err)
+	}
+	if next, err := Verify(sign(t, k, request), wanted); err != nil || next.ID == seen.ID {
+		t.Errorf("two proofs of one message have one name, %v", err)
+	}
+
+	empty := Request{Method: "GET", URL: "https://id.example.org/v1/whoami", Time: request.Time}
+	if _, err := Verify(sign(t, k, empty), Expectation{Method: "GET", URL: empty.URL}); err != nil {
+		t.Errorf("without a body and a nonce: %v", err)
+	}
+}
+
+func TestProofIsForOneMessage(t *testing.T) {
+	p := sign(t, newTestKey(t), request)
+	for name, want := range map[string]Expectation{
+		"method":       {"GET", request.URL, body},
+		"method case":  {"post", request.URL, body},
+		"scheme":       {"POST", "http://id.example.org/v1/sign-in/start", body},
+		"host":         {"POST", "https://id.example.com/v1/sign-in/start", body},
+		"path":         {"POST", "https://id.example.org/v1/sign-in/finish", body},
+		"slash":        {"POST", request.URL + "/", body},
+		"body":         {"POST", request.URL, []byte(`{"account":"jnae@example.org"}`)},
+		"body's end":   {"POST", request.URL, append([]byte{}, append(body, '\n')...)},
+		"without body": {"POST", request.URL, nil},
+	} {
+		if _, err := Verify(p, want); !errors.Is(err, ErrProof) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// forged makes a proof by hand: header and payload as given, the signature by
+// any function of the signing input.
+func forged(t testing.TB, header, payload map[string]any, sign func(input []byte) []byte) string {
+	t.Helper()
+	part := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	input := part(header) + "." + part(payload)
+	return input + "." + base64.RawURLEncoding.EncodeToString(sign([]byte(input)))
+}
+
+func es256(t testing.TB, k *ecdsa.PrivateKey) func([]byte) []byte {
+	return func(input []byte) []byte {
+		r, s, err := ecdsa.Sign(rand.Reader, k, sum(input))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+	}
+}
+
+// jwk is a key as a header has it.
+func jwk(t testing.TB, key any) map[string]any {
+	t.Helper()
+	b, err := json.Marshal(jose.JSONWebKey{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestForgedProofs(t *testing.T) {
+	k := newTestKey(t)
+	other := newTestKey(t)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := es256(t, k.private)
+	header := map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(t, &k.private.PublicKey)}
+	payload := map[string]any{"jti": "one", "htm": request.Method, "htu": request.URL, "iat": 1772366400, "bh": bodyHash(body)}
+	with := func(m map[string]any, name string, v any) map[string]any {
+		m = maps.Clone(m)
+		m[name] = v
+		if v == nil {
+			delete(m, name)
+		}
+		return m
+	}
+	if _, err := Verify(forged(t, header, payload, good), wanted); err != nil {
+		t.Fatalf("made by hand and right: %v", err)
+	}
+
+	mac := func(secret []byte) func([]byte) []byte {
+		return func(input []byte) []byte {
+			s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: secret}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			jws, err := s.Sign(input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return jws.Signatures[0].Signature
+		}
+	}
+	es384 := func(input []byte) []byte {
+		h := crypto.SHA384.New()
+		h.Write(input)
+		r, s, err := ecdsa.Sign(rand.Reader, p384, h.Sum(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
+	}
+	nothing := func([]byte) []byte { return nil }
+	raw, err := k.private.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	symmetric := map[string]any{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString(raw)}
+
+	for name, p := range map[string]string{
+		"alg none, no signature":   forged(t, with(header, "alg", "none"), payload, nothing),
+		"alg none, a signature":    forged(t, with(header, "alg", "none"), payload, good),
+		"alg None":                 forged(t, with(header, "alg", "None"), payload, nothing),
+		"no alg":                   forged(t, with(header, "alg", nil), payload, good),
+		"HS256 with the public":    forged(t, with(header, "alg", "HS256"), payload, mac(raw)),
+		"HS256 with an oct jwk":    forged(t, with(with(header, "alg", "HS256"), "jwk", symmetric), payload, mac(raw)),
+		"ES256 with an oct jwk":    forged(t, with(header, "jwk", symmetric), payload, good),
+		"ES384":                    forged(t, with(with(header, "alg", "ES384"), "jwk", jwk(t, &p384.PublicKey)), payload, es384),
+		"ES256 named, P-384 key":   forged(t, with(header, "jwk", jwk(t, &p384.PublicKey)), payload, es384),
+		"private key in jwk":       forged(t, with(header, "jwk", jwk(t, k.private)), payload, good),
+		"another's key in jwk":     forged(t, with(header, "jwk", jwk(t, &other.private.PublicKey)), payload, good),
+		"no jwk":                   forged(t, with(header, "jwk", nil), payload, good),
+		"typ JWT":                  forged(t, with(header, "typ", "JWT"), payload, good),
+		"typ of an access token":   forged(t, with(header, "typ", "at+jwt"), payload, good),
+		"no typ":                   forged(t, with(header, "typ", nil), payload, good),
+		"typ of a number":          forged(t, with(header, "typ", 5), payload, good),
+		"unknown critical header":  forged(t, with(with(header, "crit", []string{"x"}), "x", 1), payload, good),
+		"no jti":                   forged(t, header, with(payload, "jti", nil), good),
+		"no method":                forged(t, header, with(payload, "htm", nil), good),
+		"no address":               forged(t, header, with(payload, "htu", nil), good),
+		"no body hash":             forged(t, header, with(payload, "bh", nil), good),
+		"time in words":            forged(t, header, with(payload, "iat", "now"), good),
+		"no signature":             forged(t, header, payload, nothing),
+		"signature of zeros":       forged(t, header, payload, func([]byte) []byte { return make([]byte, 64) }),
+		"short signature":          forged(t, header, payload, func(b []byte) []byte { return good(b)[:63] }),
+		"empty":                    "",
+		"dots":                     "..",
+		"not base64":               "?.?.?",
+		"longer than a proof is":   forged(t, with(header, "pad", strings.Repeat("a", maxProof)), payload, good),
+		"payload is no object":     forged(t, header, nil, good),
+		"followed by something":    forged(t, header, payload, good) + ".x",
+		"a second proof beside it": forged(t, header, payload, good) + "," + forged(t, header, payload, good),
+	} {
+		seen, err := Verify(p, wanted)
+		if !errors.Is(err, ErrProof) || err.Error() != ErrProof.Error() {
+			t.Errorf("%s: %v", name, err)
+		}
+		if seen != (Seen{}) {
+			t.Errorf("%s: seen %+v", name, seen)
+		}
+	}
+}
+
+// Oversize is refused by its size, not by what is in it.
+func TestLongProof(t *testing.T) {
+	k := newTestKey(t)
+	for _, c := range []struct {
+		path int
+		ok   bool
+	}{{2000, true}, {4000, false}} {
+		r := request
+		r.URL += strings.Repeat("a", c.path)
+		_, err := Verify(sign(t, k, r), Expectation{Method: r.Method, URL: r.URL, Body: body})
+		if (err == nil) != c.ok {
+			t.Errorf("a path of %d more: %v", c.path, err)
+		}
+	}
+}
+
+// Any byte of a proof that changes what it says makes it none.
+func TestTamperedProof(t *testing.T) {
+	p := sign(t, newTestKey(t), request)
+	seen, err := Verify(p, wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range p {
+		b := []byte(p)
+		b[i] ^= 1
+		if got, err := Verify(string(b), wanted); err == nil && got != seen {
+			t.Fatalf("byte %d changed: accepted as %+v", i, got)
+		}
+	}
+	for i := range p {
+		if _, err := Verify(p[:i], wanted); err == nil && i < len(p)-1 {
+			t.Fatalf("cut to %d of %d: accepted", i, len(p))
+		}
+	}
+}
+
+// Whoever sees a proof can give its signature the second form that ECDSA has.
+// It is the same proof still.
+func TestSecondFormIsTheSameProof(t *testing.T) {
+	p := sign(t, newTestKey(t), request)
+	seen, err := Verify(p, wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := strings.LastIndex(p, ".") + 1
+	b, err := base64.RawURLEncoding.DecodeString(p[i:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := new(big.Int).SetBytes(b[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(b[32:])
+	second := p[:i] + base64.RawURLEncoding.EncodeToString(b)
+	if second == p {
+		t.Fatal("the forms are the same")
+	}
+	if again, err := Verify(second, wanted); err == nil && again.ID != seen.ID {
+		t.Error("one proof is good twice")
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	k := newTestKey(f)
+	good := sign(f, k, request)
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Add(forged(f, map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(f, k.private)}, map[string]any{"jti": "a"}, es256(f, k.private)))
+	f.Fuzz(func(t *testing.T, p string) {
+		seen, err := Verify(p, wanted)
+		switch {
+		case err != nil && (!errors.Is(err, ErrProof) || seen != Seen{}):
+			t.Fatalf("%+v, %v", seen, err)
+		case err == nil && seen.Thumbprint != k.Thumbprint():
+			t.Fatal("accepted a proof by a key that made none")
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	p := sign(b, newTestKey(b), request)
+	for b.Loop() {
+		if _, err := Verify(p, wanted); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
