@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/gtank/ristretto255"
 )
 
 // Each target hands one decoder anything at all. What it takes has to be
@@ -11,12 +13,15 @@ import (
 
 func canonical(t *testing.T, b []byte) {
 	t.Helper()
-	e, err := decodeElement(b)
+	e, err := ristretto255.NewIdentityElement().SetCanonicalBytes(b)
 	if err != nil {
 		t.Fatalf("taken, but no element: %v", err)
 	}
 	if !bytes.Equal(e.Bytes(), b) {
 		t.Fatal("taken in a second spelling")
+	}
+	if e.Equal(ristretto255.NewIdentityElement()) == 1 {
+		t.Fatal("took the identity")
 	}
 }
 
