@@ -59,6 +59,7 @@ type Server struct {
 	accounts *account.Service
 	explain  *explain.Service
 	nonces   *device.Nonces
+	proofs   *device.Verifier
 	lane     chan struct{}
 	waiting  chan struct{}
 	metrics  *metrics
@@ -90,6 +91,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions},
 		nonces:   device.NewNonces(o.Gate.Now),
+		proofs:   device.NewVerifier(),
 		lane:     make(chan struct{}, strangersAtOnce),
 		waiting:  make(chan struct{}, strangersWaiting),
 		metrics:  newMetrics(),
@@ -189,7 +191,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h hand
 		}
 		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
 	}
-	seen, err := device.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
+	seen, err := s.proofs.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
 	if err != nil {
 		return nil, problem(http.StatusUnauthorized, api.BadRequest, "The message is not signed as it must be",
 			"Sign method, address ("+s.url+path+") and body with the device's key (docs/protocol.md, proofs).")
