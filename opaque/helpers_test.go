@@ -99,7 +99,7 @@ func vectorRun(tb testing.TB) run {
 	}
 	id := identities{context: v("context")}
 	r := run{
-		server:       &Server{seed: v("oprf_seed"), private: number("server_private_key"), public: v("server_public_key")},
+		server:       newServer(v("oprf_seed"), number("server_private_key"), v("server_public_key")),
 		registration: &Registration{password: v("password"), blind: number("blind_registration"), nonce: v("envelope_nonce"), id: id},
 		id:           v("credential_identifier"),
 		request:      v("registration_request"), response: v("registration_response"), record: v("registration_upload"),

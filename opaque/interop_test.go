@@ -284,7 +284,7 @@ func TestInteropSameKeys(t *testing.T) {
 		t.Fatalf("the peer's setup has %d bytes; want seed, private key and its own stand-in's key, 128", len(setup))
 	}
 	private := scalar(t, setup[64:96])
-	s := &Server{seed: setup[:64], private: private, public: publicOf(private)}
+	s := newServer(setup[:64], private, publicOf(private))
 
 	record, _ := registersAt(t, p, text(setup))
 	end, expected := peerLogsIn(t, p, s, record, rightPassword)

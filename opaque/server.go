@@ -8,16 +8,26 @@ import (
 
 // Server holds a server's long-lived keys. It is safe for concurrent use.
 type Server struct {
-	seed    []byte // of all OPRF keys
-	private *ristretto255.Scalar
-	public  []byte
+	seed     []byte // of all OPRF keys
+	private  *ristretto255.Scalar
+	public   []byte
+	standKey []byte // every stand-in's public key
 }
 
 // NewServer derives a server from its two seeds. Both stay the same for as
 // long as there are records.
 func NewServer(oprfSeed, keySeed [64]byte) (*Server, error) {
 	private, public := deriveDH(keySeed[:])
-	return &Server{seed: oprfSeed[:], private: private, public: public}, nil
+	return newServer(oprfSeed[:], private, public), nil
+}
+
+func newServer(seed []byte, private *ristretto255.Scalar, public []byte) *Server {
+	// Nobody knows the private key to an element that was hashed to.
+	stand, err := ristretto255.NewIdentityElement().SetUniformBytes(expand(seed, 64, []byte("StandInKey")))
+	if err != nil {
+		panic(err) // 64 bytes always fit
+	}
+	return &Server{seed: seed, private: private, public: public, standKey: stand.Bytes()}
 }
 
 // PublicKey is the server's public key, as it stands in every envelope.
@@ -84,14 +94,10 @@ func (s *Server) pick(record, credentialID []byte) []byte {
 
 // standIn is the record of an account that does not exist (RFC 9807 §6.3.2.2):
 // a public key of which nobody knows the private one, a masking key, and an
-// envelope of zeros.
+// envelope of zeros. The public key never leaves the server, not even under the
+// mask, and goes into nothing that a client can check, so one serves all.
 func (s *Server) standIn(credentialID []byte) []byte {
-	keys := expand(s.seed, 128, credentialID, []byte("StandIn"))
-	public, err := ristretto255.NewIdentityElement().SetUniformBytes(keys[:64])
-	if err != nil {
-		panic(err) // 64 bytes always fit
-	}
-	return concat(public.Bytes(), keys[64:], make([]byte, envelopeSize))
+	return concat(s.standKey, expand(s.seed, hashSize, credentialID, []byte("StandIn")), make([]byte, envelopeSize))
 }
 
 func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingNonce, serverNonce, shareSeed []byte) ([]byte, Expected, error) {
@@ -124,8 +130,9 @@ func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingN
 
 	secret, share := deriveDH(shareSeed)
 	p := preamble(id, ke1, response, serverNonce, share)
-	k := deriveKeys(mult(secret, clientShare), mult(s.private, clientShare), mult(secret, client), hash(p))
-	serverMAC := mac(k.serverMAC, hash(p))
+	preambleHash := hash(p)
+	k := deriveKeys(mult(secret, clientShare), mult(s.private, clientShare), mult(secret, client), preambleHash)
+	serverMAC := mac(k.serverMAC, preambleHash)
 	copy(out.ClientMAC[:], mac(k.clientMAC, hash(p, serverMAC)))
 	copy(out.SessionKey[:], k.session)
 	return concat(response, serverNonce, share, serverMAC), out, nil
