@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -67,6 +68,14 @@ func (s *Service) Code(ctx context.Context, attempt store.ID, typed string, c ga
 		// What another key brings, or after its time, is as good as unknown.
 		if request.Thumbprint != c.Key || s.Gate.Now().After(request.Expires) {
 			return store.ErrNotFound
+		}
+		// Ended without a word of ours against it: it was finished, or gave way to
+		// a newer one, or its device came in by another.
+		if !request.Done.IsZero() && request.Denied.IsZero() && request.WrongCodes < CodeTries {
+			return store.ErrNotFound
+		}
+		if _, known, err := enrolled(tx, request.Account, request.Thumbprint); err != nil || known {
+			return cmp.Or(err, store.ErrNotFound)
 		}
 		content = incident.Content{
 			Account: request.Account, Attempt: NewID(), At: s.Gate.Now(), What: "code", Outcome: incident.Refused,
@@ -141,7 +150,7 @@ func requestOver(r store.Request, account store.Subject, devices []store.Device)
 			cause.Note(cause.CheckCodeDevice, cause.Value{}, cause.Name(gate.Names(devices)[r.DeniedBy]), cause.ByServer),
 		}
 	case !r.Done.IsZero():
-		return triesSpent(max(r.WrongCodes, CodeTries))
+		return triesSpent(r.WrongCodes)
 	case account.PasswordChanged.After(r.Opened):
 		return notProved("changed-meanwhile", account)
 	}

@@ -225,6 +225,9 @@ func (s *Service) proved(tx store.Tx, st state, account store.Subject, device st
 		if err != nil {
 			return err
 		}
+		if !pass.Used.IsZero() { // by an attempt that ran beside this one
+			return store.ErrNotFound
+		}
 		pass.Used = s.Gate.Now()
 		if err := tx.SavePass(pass); err != nil {
 			return err
