@@ -80,7 +80,7 @@ func TestNewDeviceNeedsCode(t *testing.T) {
 		t.Fatalf("the last code but one, one step late: %v", p)
 	}
 	wantCode(t, "refresh of the new device", phone.refresh(), 0)
-	wantCode(t, "the same code again", phone.twin().code(need, first.Code), api.Failed)
+	wantCode(t, "the same code again", phone.twin().code(need, first.Code), api.NotPossible)
 	if out, p := phone.signIn(jane, password); p != nil || out.SignedIn == nil {
 		t.Errorf("the new device is not enrolled: %v", p)
 	}

@@ -1,0 +1,147 @@
+package server_test
+
+import (
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/store"
+)
+
+// TestNoFloodEndsTheOwnersAttempt: what others make the ledger hold, whether
+// they know the password or had a device once, pushes no attempt of an enrolled
+// device out of it.
+func TestNoFloodEndsTheOwnersAttempt(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	w.clock.advance(time.Second)
+	former := w.another(laptop, jane, "former")
+	remove := api.SignedID{Session: laptop.in.Session, ID: former.in.Device[:8]}
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+	knower := w.machine("knower")
+	need := knower.needCode(jane, password, "")
+	stranger := w.machine("stranger")
+	floods := map[string]func(){
+		"of a removed device": func() { refusedWith(t, former.refresh()) },
+		"of empty codes":      func() { refusedWith(t, knower.code(need, "")) },
+		"of spent codes":      func() { refusedWith(t, knower.code(need, "000000")) },
+		"of strangers":        func() { stranger.fail(jane) },
+		"of looks":            func() { w.machine("looker").explain(former.refresh(), false) },
+		"of stolen sessions": func() {
+			thief := w.machine("thief")
+			thief.in = laptop.in
+			refusedWith(t, thief.refresh())
+		},
+	}
+	for what, flood := range floods {
+		try, p := laptop.start(jane, password)
+		wantCode(t, "start", p, 0)
+		for range store.RingSize + 1 {
+			flood()
+		}
+		if out, p := try.finish(); p != nil || out.SignedIn == nil {
+			t.Errorf("after a flood %s: %v", what, p)
+		}
+	}
+}
+
+// TestDeviceRemovedMeanwhile: a device that is removed between the two messages
+// of its sign-in is refused, and the owner can see why.
+func TestDeviceRemovedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.another(laptop, jane, "phone")
+	try, p := phone.start(jane, password)
+	wantCode(t, "start", p, 0)
+	remove := api.SignedID{Session: laptop.in.Session, ID: phone.in.Device[:8]}
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+	ke3, opened := try.ke3()
+	if !opened {
+		t.Fatal("the right password does not open the answer")
+	}
+	_, p = try.finishWith(ke3)
+	wantEvidence(t, laptop.asOwner(t, p, "device-removed"), cause.CheckDeviceRemovedAt, instant(w.clock.now()))
+
+	// And one that is enrolled meanwhile by another attempt of its own.
+	tablet := w.machine("tablet")
+	need := tablet.needCode(jane, password, "")
+	try, p = tablet.start(jane, password)
+	wantCode(t, "start", p, 0)
+	wantCode(t, "code", tablet.code(need, laptop.allow(need).Code), 0)
+	_, p = try.finishWith(opaque.DecoyKE3())
+	refusedWith(t, p)
+}
+
+// TestPassIsGoodOnce: of attempts that run side by side with one pass, one is
+// finished.
+func TestPassIsGoodOnce(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	var owners api.Pass
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &owners), 0)
+	var operators api.AdminInvitation
+	if p := w.operator(api.AdminInvite, api.AdminAccount{Account: jane}, &operators); p != nil {
+		t.Fatal(p)
+	}
+	for what, pass := range map[string]string{"owner": owners.Pass, "operator": operators.Invitation} {
+		var tries []*try
+		for range 2 {
+			try, p := w.machine("new").startWith(api.SignInStart{Account: jane, Pass: pass}, password)
+			wantCode(t, "start", p, 0)
+			tries = append(tries, try)
+		}
+		_, p := tries[0].finish()
+		wantCode(t, what+"'s pass, first", p, 0)
+		_, p = tries[1].finish()
+		wantCode(t, what+"'s pass, second", p, api.NotPossible)
+	}
+}
+
+// TestOneMachineWithTwoRequests: the second one is over when the first has
+// enrolled it, and nobody is blamed.
+func TestOneMachineWithTwoRequests(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.machine("phone")
+	first, second := phone.needCode(jane, password, ""), phone.needCode(jane, password, "")
+	code1, code2 := laptop.allow(first).Code, laptop.allow(second).Code
+	wantCode(t, "first", phone.code(first, code1), 0)
+	wantCode(t, "second", phone.code(second, code2), api.NotPossible)
+
+	tablet := w.machine("tablet")
+	oldest := tablet.needCode(jane, password, "")
+	for range 5 {
+		w.clock.advance(time.Second)
+		w.machine("crowd").needCode(jane, password, "")
+	}
+	wantCode(t, "one that gave way to newer ones", tablet.code(oldest, "123456"), api.NotPossible)
+	var list api.Requests
+	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), &list), 0)
+	waiting := 0
+	for _, r := range list.Requests {
+		if r.Status == "waiting" {
+			waiting++
+		}
+	}
+	if waiting > 5 {
+		t.Errorf("%d requests wait for the owner", waiting)
+	}
+}
+
+// TestOneKeyAtTwoAccounts: a machine can be enrolled for two accounts, and is
+// two devices.
+func TestOneKeyAtTwoAccounts(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	second := laptop.twin()
+	wantCode(t, "a second account", second.signUp("second@example.org", password), 0)
+	if second.in.Device == laptop.in.Device {
+		t.Error("one device ID for two accounts")
+	}
+	wantCode(t, "refresh of the first", laptop.refresh(), 0)
+	wantCode(t, "refresh of the second", second.refresh(), 0)
+	wantCode(t, "sign-out of the second", second.call(api.PathSignOut, second.signed(), nil), 0)
+	wantCode(t, "refresh of the first", laptop.refresh(), 0)
+}
