@@ -37,10 +37,10 @@ const (
 	// maxBody is what a message may be: the longest is a sealed state of some
 	// four thousand characters.
 	maxBody = 16 << 10
-	// strangersAtOnce is how many attempts of keys that are not enrolled are
-	// worked on together. More keep no processor busier; fewer would make
-	// groups of commits too small. The others wait, and enrolled devices pass
-	// them by.
+	// strangersAtOnce is how many attempts are worked on together before it
+	// matters whose they are. More keep no processor busier; fewer would make
+	// groups of commits too small. Beyond it, keys that are not enrolled wait,
+	// and enrolled devices pass them by.
 	strangersAtOnce = 32
 	// strangersWaiting is how many wait for that; the next one is told to slow
 	// down before anything of it was checked.
@@ -241,8 +241,22 @@ func with(c gate.Caller, name string, in api.Client) gate.Caller {
 	return c
 }
 
-// enter lets a stranger's attempt into the lane, or waits for a place in it.
-func (s *Server) enter(ctx context.Context) (leave func(), err error) {
+// enter lets an attempt into the lane. Only where the lane is full does it
+// matter whose attempt it is: enrolled devices pass by, strangers wait.
+func (s *Server) enter(ctx context.Context, identifier string, by store.Thumbprint) (leave func(), err error) {
+	leave = func() { <-s.lane }
+	select {
+	case s.lane <- struct{}{}:
+		return leave, nil
+	default:
+	}
+	enrolled, err := s.signIn.Enrolled(ctx, identifier, by)
+	if err != nil {
+		return nil, err
+	}
+	if enrolled {
+		return func() {}, nil
+	}
 	select {
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
@@ -251,7 +265,7 @@ func (s *Server) enter(ctx context.Context) (leave func(), err error) {
 	}
 	select {
 	case s.lane <- struct{}{}:
-		return func() { <-s.lane }, nil
+		return leave, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -87,17 +87,11 @@ func (s *Server) signInStart(ctx context.Context, c call) (any, error) {
 	if err := decode(c.body, &in); err != nil {
 		return nil, err
 	}
-	enrolled, err := s.signIn.Enrolled(ctx, in.Account, c.caller.Key)
+	leave, err := s.enter(ctx, in.Account, c.caller.Key)
 	if err != nil {
 		return nil, err
 	}
-	if !enrolled {
-		leave, err := s.enter(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-	}
+	defer leave()
 	started, refusal, err := s.signIn.Start(ctx, signin.Start{
 		Identifier: in.Account, Purpose: in.Purpose, KE1: in.KE1, Pass: in.Pass, Caller: with(c.caller, in.DeviceName, in.Client),
 	})
