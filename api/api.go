@@ -8,7 +8,6 @@ package api
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	"readmit.dev/readmit/cause"
@@ -83,21 +82,19 @@ func (p *Problem) Error() string {
 // Bytes is a byte string on the wire: base64url without padding.
 type Bytes []byte
 
-// MarshalJSON writes base64url without padding.
-func (b Bytes) MarshalJSON() ([]byte, error) {
-	return json.Marshal(base64.RawURLEncoding.EncodeToString(b))
+// MarshalText writes base64url without padding.
+func (b Bytes) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, b), nil
 }
 
-// UnmarshalJSON reads base64url without padding, strictly.
-func (b *Bytes) UnmarshalJSON(in []byte) error {
-	var s string
-	if err := json.Unmarshal(in, &s); err != nil {
-		return err
-	}
-	d, err := base64.RawURLEncoding.Strict().DecodeString(s)
+// UnmarshalText reads base64url without padding, strictly.
+func (b *Bytes) UnmarshalText(in []byte) error {
+	d, err := strict.AppendDecode(nil, in)
 	*b = d
 	return err
 }
+
+var strict = base64.RawURLEncoding.Strict()
 
 // Client is what the client says of itself.
 type Client struct {

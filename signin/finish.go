@@ -10,6 +10,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/store"
 )
 
@@ -89,13 +90,13 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 	if err := s.open(stateLabel, sealed, &st); err != nil {
 		return Finished{}, nil, err
 	}
-	if st.Key != c.Key {
+	if st.Key != c.Key || len(st.Expected) != opaque.KE3Size {
 		return Finished{}, nil, ErrForm
 	}
 	if s.Gate.Now().Sub(st.Begun) > AttemptLife {
 		return Finished{}, nil, ErrOver
 	}
-	proved := st.Expected.Verify(ke3) && st.Real
+	proved := opaque.Expected{ClientMAC: [opaque.KE3Size]byte(st.Expected)}.Verify(ke3) && st.Real
 	var out Finished
 	var content incident.Content
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -221,7 +222,7 @@ func (s *Service) proved(tx store.Tx, st state, account store.Subject, device st
 		return nil
 	}
 	if st.Way == withPass {
-		pass, err := tx.Pass(st.Pass)
+		pass, err := tx.Pass([32]byte(st.Pass))
 		if err != nil {
 			return err
 		}

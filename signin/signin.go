@@ -108,11 +108,11 @@ type state struct {
 	Seq      int64            `json:"seq"`
 	Key      store.Thumbprint `json:"key"`
 	Way      way              `json:"way"`
-	Pass     [32]byte         `json:"pass"`
+	Pass     []byte           `json:"pass,omitempty"` // its hash
 	Real     bool             `json:"real"`
 	Purpose  string           `json:"purpose"`
 	Begun    time.Time        `json:"begun"`
-	Expected opaque.Expected  `json:"expected"`
+	Expected []byte           `json:"expected"` // the client's MAC
 	Facts    []cause.Fact     `json:"facts"`
 	Shown    string           `json:"shown"`
 	Name     string           `json:"name"`
@@ -145,7 +145,8 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		Shown: in.Caller.Shown, Name: in.Caller.Name, System: in.Caller.Client.System + " " + in.Caller.Client.SystemVersion.String(),
 	}
 	if in.Pass != "" {
-		st.Pass = HashPass(in.Pass)
+		hash := HashPass(in.Pass)
+		st.Pass = hash[:]
 	}
 	var account store.Subject
 	var content incident.Content
@@ -179,7 +180,7 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	if err != nil {
 		return Started{}, nil, ErrForm
 	}
-	st.Expected = expected
+	st.Expected = expected.ClientMAC[:]
 	sealed, err := s.seal(stateLabel, st, stateSize)
 	return Started{KE2: ke2, Stretch: account.Stretch, State: sealed}, nil, err
 }
@@ -295,8 +296,11 @@ func HashPass(pass string) [32]byte {
 }
 
 // livePass finds a pass of this account that can begin an attempt now.
-func livePass(tx store.Tx, account store.Subject, hash [32]byte, now time.Time) (*store.Pass, error) {
-	p, err := tx.Pass(hash)
+func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*store.Pass, error) {
+	if len(hash) == 0 {
+		return nil, nil
+	}
+	p, err := tx.Pass([32]byte(hash))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
