@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,13 +68,33 @@ func (l *logBuffer) bytes() []byte {
 	return bytes.Clone(l.b.Bytes())
 }
 
+// faulty is a store whose disk can fail: it then reads and cannot write.
+type faulty struct {
+	store.Store
+	failing atomic.Bool
+}
+
+func (f *faulty) Update(ctx context.Context, g func(store.Tx) error) error {
+	if f.failing.Load() {
+		return fmt.Errorf("%w: the disk is full", store.ErrUnavailable)
+	}
+	return f.Store.Update(ctx, g)
+}
+
+func (f *faulty) Ready(ctx context.Context) error {
+	if f.failing.Load() {
+		return store.ErrUnavailable
+	}
+	return f.Store.Ready(ctx)
+}
+
 // world is a server on a real store, with the clock in the test's hand.
 type world struct {
 	t      testing.TB
 	dir    string
 	clock  *clock
 	logs   *logBuffer
-	store  store.Store
+	store  *faulty
 	keys   *keys.Ring
 	server *server.Server
 	public http.Handler
@@ -96,8 +118,9 @@ func (w *world) start() {
 	ctx := context.Background()
 	master, err := keys.Master(w.dir)
 	must(w.t, err)
-	w.store, err = sqlite.Open(w.dir)
+	kept, err := sqlite.Open(w.dir)
 	must(w.t, err)
+	w.store = &faulty{Store: kept}
 	w.keys, err = keys.Open(ctx, w.store, master, w.clock.now)
 	must(w.t, err)
 	w.server, err = server.New(ctx, server.Options{

@@ -1,0 +1,199 @@
+package server_test
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/lockout"
+)
+
+// TestAudiences asks about each kind of refusal as everybody who can ask. What
+// is told is an audience's by proof of this very account, and to all others,
+// enrolled elsewhere or not, byte for byte the same.
+func TestAudiences(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	other := w.enrolled("other@example.org", "other")
+	w.clock.advance(time.Second)
+	former := w.another(laptop, jane, "former")
+	remove := api.SignedID{Session: laptop.in.Session, ID: former.in.Device[:8]}
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+	thief := w.machine("thief")
+	thief.in = laptop.in
+	stranger := w.machine("stranger")
+	kinds := map[string]func() *api.Problem{
+		"password-wrong": func() *api.Problem { return stranger.fail(jane) },
+		"locked-by-strangers": func() *api.Problem {
+			for range lockout.FailedLimit {
+				stranger.fail(jane)
+			}
+			return stranger.fail(jane)
+		},
+		"device-removed": func() *api.Problem { return refusedWith(t, former.refresh()) },
+		"key-mismatch":   func() *api.Problem { return refusedWith(t, thief.refresh()) },
+	}
+	for _, want := range []string{"password-wrong", "locked-by-strangers", "device-removed", "key-mismatch"} {
+		p := kinds[want]()
+		wantCauses(t, laptop.explain(p, true), cause.Owner, want)
+		wantCauses(t, w.forOperator(p), cause.Operator, want)
+		holder := want
+		if want == "device-removed" || want == "key-mismatch" {
+			holder = string(cause.Refused) // the owner's alone to know
+		}
+		wantCauses(t, laptop.explain(p, false), cause.Holder, holder)
+
+		anyone := w.machine("nobody").post(api.PathExplain, api.Explain{Incident: p.Incident})
+		var r cause.Report
+		w.read(anyone, &r)
+		wantCauses(t, r, cause.Anyone, "refused")
+		for who, m := range map[string]*machine{"the stranger": stranger, "enrolled for another": other, "formerly enrolled": former, "a thief of the session's name": thief} {
+			for _, session := range []string{"", m.in.Session, laptop.in.Session, other.in.Session} {
+				a := m.post(api.PathExplain, api.Explain{Incident: p.Incident, Session: session})
+				if a.status != anyone.status || !bytes.Equal(a.body, anyone.body) {
+					t.Errorf("%s: %s is told\n%s\nanyone\n%s", want, who, a.body, anyone.body)
+				}
+			}
+		}
+	}
+}
+
+func TestReferenceOpensNothingAlone(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	other := w.enrolled("other@example.org", "other")
+	p := w.machine("stranger").fail(jane)
+	ask := func(m *machine, reference, session string) answer {
+		return m.post(api.PathExplain, api.Explain{Reference: reference, Session: session})
+	}
+	var r cause.Report
+	w.read(ask(laptop, " "+strings.ToLower(strings.Replace(p.Reference, "-", " ", 1)), laptop.in.Session), &r)
+	wantCauses(t, r, cause.Owner, "password-wrong")
+	if r.Incident != p.Reference {
+		t.Errorf("the report is of %s, want %s", r.Incident, p.Reference)
+	}
+	unknown := "0000-0000"
+	for who, session := range map[*machine]string{
+		w.machine("nobody"): "", other: "", laptop: "", // the holder's key alone names no account
+	} {
+		a, b := ask(who, p.Reference, session), ask(who, unknown, session)
+		w.read(a, &r)
+		wantCauses(t, r, cause.Anyone, "refused")
+		if got := bytes.ReplaceAll(a.body, []byte(p.Reference), []byte(unknown)); !bytes.Equal(got, b.body) {
+			t.Errorf("%s sees whether a reference exists:\n%s\n%s", who.name, a.body, b.body)
+		}
+	}
+	a, b := ask(other, p.Reference, other.in.Session), ask(other, unknown, other.in.Session)
+	if a.status != http.StatusConflict || !bytes.Equal(a.body, b.body) {
+		t.Errorf("an owner of another account sees whether a reference exists: %d\n%s\n%s", a.status, a.body, b.body)
+	}
+	wantCode(t, "no reference", laptop.call(api.PathExplain, api.Explain{Reference: "hello"}, nil), api.BadRequest)
+	wantCode(t, "no incident", laptop.call(api.PathExplain, api.Explain{Incident: "AAAA"}, nil), api.NotPossible)
+}
+
+func TestLooksAreRecordedForTheOwner(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stranger := w.machine("stranger")
+	p := stranger.fail(jane)
+	stranger.explain(p, false)
+	laptop.explain(p, false)
+	laptop.explain(p, true)
+	w.forOperator(p)
+	var list api.Activities
+	wantCode(t, "activity", laptop.call(api.PathActivity, laptop.signed(), &list), 0)
+	seen := map[string]string{}
+	for _, a := range list.Activity {
+		if who, ok := strings.CutPrefix(a.What, "explanation read of "+p.Reference+" by "); ok {
+			seen[who] = a.Device
+		}
+	}
+	want := map[string]string{"anyone": "unnamed", "holder": "laptop", "owner": "laptop", "operator": "operator"}
+	for who := range want {
+		if _, ok := seen[who]; !ok {
+			t.Errorf("the owner does not see that %s looked: %v", who, seen)
+		}
+	}
+	if seen["holder"] != "laptop" || seen["operator"] != "operator" {
+		t.Errorf("who looked: %v", seen)
+	}
+}
+
+func TestLooksAreLimited(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stranger := w.machine("stranger")
+	for stranger.key.Thumbprint()[1] == laptop.key.Thumbprint()[1] { // a bucket of its own
+		stranger = w.machine("stranger")
+	}
+	ask := api.Explain{Reference: "0000-0000"}
+	for range 30 {
+		wantCode(t, "a look", stranger.call(api.PathExplain, ask, nil), 0)
+	}
+	wantCode(t, "the next look", stranger.call(api.PathExplain, ask, nil), api.TooMany)
+	wantCode(t, "another device's look", laptop.call(api.PathExplain, ask, nil), 0)
+	w.clock.advance(2 * time.Second)
+	wantCode(t, "a look after two seconds", stranger.call(api.PathExplain, ask, nil), 0)
+	wantCode(t, "and one more", stranger.call(api.PathExplain, ask, nil), api.TooMany)
+}
+
+func TestIncidentIsOpenForThirtyDays(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	for range 3 { // sealed at different ages of the sealing key
+		p := w.machine("stranger").fail(jane)
+		ask := api.Explain{Incident: p.Incident, Session: laptop.in.Session}
+		w.days(29)
+		w.restart()
+		wantCode(t, "refresh", laptop.refresh(), 0)
+		wantCauses(t, laptop.explain(p, true), cause.Owner, "password-wrong")
+		w.days(2)
+		wantCode(t, "an incident of 31 days ago", laptop.call(api.PathExplain, ask, nil), api.NotPossible)
+		w.days(9)
+		wantCode(t, "an incident of 40 days ago", laptop.call(api.PathExplain, ask, nil), api.NotPossible)
+		wantCode(t, "refresh", laptop.refresh(), 0)
+	}
+}
+
+// TestDevicesEvidence: a device adds what it has seen itself, and nothing that
+// claims to be the server's.
+func TestDevicesEvidence(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	p := w.machine("stranger").fail(jane)
+	fact := func(seen cause.Seen) []cause.Fact {
+		return []cause.Fact{cause.Note(cause.CheckStateFile, cause.Word("intact"), cause.Word("malformed"), seen)}
+	}
+	ask := api.Explain{Incident: p.Incident, Session: laptop.in.Session, Evidence: fact(cause.ByServer)}
+	wantCode(t, "evidence in the server's name", laptop.call(api.PathExplain, ask, nil), api.BadRequest)
+	ask.Evidence = fact(cause.ByDevice)
+	var r cause.Report
+	wantCode(t, "the device's own", laptop.call(api.PathExplain, ask, &r), 0)
+	wantCauses(t, r, cause.Owner, "state-damaged password-wrong")
+	stranger := w.machine("stranger")
+	ask.Session = ""
+	wantCode(t, "a stranger's", stranger.call(api.PathExplain, ask, &r), 0)
+	wantCauses(t, r, cause.Anyone, "state-damaged")
+}
+
+// TestExplainingAuthenticatesNobody: an incident and its explanation are of no
+// use for anything else.
+func TestExplainingAuthenticatesNobody(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stranger := w.machine("stranger")
+	p := stranger.fail(jane)
+	laptop.explain(p, true)
+	before := len(w.accounts())
+	_, again := stranger.signInWith(api.SignInStart{Account: jane, Pass: p.Reference}, "a wrong one")
+	refusedWith(t, again)
+	stranger.in.Session = "00000000000000000000000000000000"
+	refusedWith(t, stranger.refresh())
+	if len(w.accounts()) != before || w.accounts()[0].Devices != 1 {
+		t.Error("an explanation changed the account")
+	}
+}
