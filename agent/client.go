@@ -101,6 +101,11 @@ func NewClient(server string, key device.Key, now func() time.Time) *Client {
 	}}
 }
 
+// Unsigned makes a client that can only ask what needs no key.
+func Unsigned(server string, now func() time.Time) *Client {
+	return NewClient(server, device.Key{}, now)
+}
+
 // Close lets go of the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -227,7 +232,7 @@ func Why(err error) string {
 			return CertExpired
 		}
 		return Untrusted
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return NoTLS
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ConnRefused

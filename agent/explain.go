@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -68,19 +69,27 @@ func (a *Agent) Explain(ctx context.Context, incident string) (Explained, error)
 	if len(out.Findings) == 0 {
 		return out, &UnreachableError{out.Server, OtherServer, errors.New("an explanation without a finding")}
 	}
-	out.addIdentifier(ask.Evidence)
+	if out.addIdentifier(ask.Evidence) {
+		out.Account = id.Account // what the remedies should say
+	}
 	return out, nil
 }
 
 // addIdentifier adds what the server must not comment on and this device knows
-// by itself: that another identifier was typed than it is enrolled for.
-func (e *Explained) addIdentifier(seen []cause.Fact) {
+// by itself: that another identifier was typed than it is enrolled for. It
+// reports whether that is so.
+func (e *Explained) addIdentifier(seen []cause.Fact) bool {
 	first := &e.Findings[0]
 	for _, f := range seen {
-		if f.Check() == cause.CheckIdentifier && !slices.Contains(first.Evidence, f) {
+		if f.Check() != cause.CheckIdentifier {
+			continue
+		}
+		if !slices.Contains(first.Evidence, f) {
 			first.Evidence = append(first.Evidence, f)
 		}
+		return true
 	}
+	return false
 }
 
 // Seen is what this device knows by itself about one of its refusals: that
@@ -119,4 +128,15 @@ func Thumbprint(i Identity) ([32]byte, error) {
 func (a *Agent) Enrolled(id Identity, reference string) bool {
 	i, ok := a.Home.Incident(reference)
 	return ok && id.Enrolled() && id.Server == i.Server && sameAccount(id.Account, i.Account)
+}
+
+// KeyIsEnrolled reports whether the bytes of an identity file are whole and
+// hold the key that was enrolled.
+func KeyIsEnrolled(b []byte) bool {
+	var i Identity
+	if decode(b, &i) != "" {
+		return false
+	}
+	t, err := Thumbprint(i)
+	return err == nil && hex.EncodeToString(t[:]) == i.Thumbprint
 }

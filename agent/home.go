@@ -28,8 +28,9 @@ const (
 	IdentityCopy = "identity.json.copy"
 	SessionFile  = "session.json"
 	AttemptFile  = "attempt.json"
-	incidentsDir = "incidents"
+	IncidentsDir = "incidents"
 	lockFile     = "lock"
+	repairLock   = "repairs.lock"
 )
 
 // stateVersion is the version of all files of a home.
@@ -122,7 +123,7 @@ func OpenHome(getenv func(string) string) (Home, error) {
 		}
 		dir = filepath.Join(base, "readmit")
 	}
-	if err := os.MkdirAll(filepath.Join(dir, incidentsDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, IncidentsDir), 0o700); err != nil {
 		return Home{}, fmt.Errorf("this device's state folder: %w: set READMIT_HOME to one that can be written", err)
 	}
 	return Home{dir}, nil
@@ -133,6 +134,13 @@ func (h Home) Path(name string) string { return filepath.Join(h.dir, name) }
 
 // Dir is the folder.
 func (h Home) Dir() string { return h.dir }
+
+// Lock waits until no other command changes this home.
+func (h Home) Lock() (unlock func(), err error) { return lock(h.Path(lockFile)) }
+
+// LockRepairs waits until no other command examines or repairs this home. Its
+// holder takes Lock as well while it changes something.
+func (h Home) LockRepairs() (unlock func(), err error) { return lock(h.Path(repairLock)) }
 
 type wrapped struct {
 	Version int             `json:"version"`
@@ -253,16 +261,16 @@ func (h Home) Remove(name string) error {
 
 // KeepIncident remembers a refusal, and forgets the oldest beyond fifty.
 func (h Home) KeepIncident(i Incident) error {
-	if err := h.Save(filepath.Join(incidentsDir, i.Reference+".json"), i); err != nil {
+	if err := h.Save(filepath.Join(IncidentsDir, i.Reference+".json"), i); err != nil {
 		return err
 	}
-	files, err := os.ReadDir(h.Path(incidentsDir))
+	files, err := os.ReadDir(h.Path(IncidentsDir))
 	if err != nil || len(files) <= keptIncidents {
 		return err
 	}
 	slices.SortFunc(files, func(a, b os.DirEntry) int { return modified(a).Compare(modified(b)) })
 	for _, f := range files[:len(files)-keptIncidents] {
-		if err := h.Remove(filepath.Join(incidentsDir, f.Name())); err != nil {
+		if err := h.Remove(filepath.Join(IncidentsDir, f.Name())); err != nil {
 			return err
 		}
 	}
@@ -280,19 +288,19 @@ func modified(e os.DirEntry) time.Time {
 // Incident finds a refusal that this device remembers.
 func (h Home) Incident(reference string) (Incident, bool) {
 	var i Incident
-	err := h.Load(filepath.Join(incidentsDir, reference+".json"), &i)
+	err := h.Load(filepath.Join(IncidentsDir, reference+".json"), &i)
 	return i, err == nil
 }
 
 // IncidentOf finds the remembered refusal with this sealed text.
 func (h Home) IncidentOf(sealed string) (Incident, bool) {
-	files, err := os.ReadDir(h.Path(incidentsDir))
+	files, err := os.ReadDir(h.Path(IncidentsDir))
 	if err != nil {
 		return Incident{}, false
 	}
 	for _, f := range files {
 		var i Incident
-		if h.Load(filepath.Join(incidentsDir, f.Name()), &i) == nil && bytes.Equal([]byte(i.Sealed), []byte(sealed)) {
+		if h.Load(filepath.Join(IncidentsDir, f.Name()), &i) == nil && bytes.Equal([]byte(i.Sealed), []byte(sealed)) {
 			return i, true
 		}
 	}

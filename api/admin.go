@@ -1,6 +1,9 @@
 package api
 
-import "readmit.dev/readmit/policy"
+import (
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/policy"
+)
 
 // Paths of the operator's socket. Who can open the socket is the operator;
 // nothing of this is reachable over the network.
@@ -11,7 +14,7 @@ const (
 	AdminDisable  = "/admin/disable"
 	AdminEnable   = "/admin/enable"
 	AdminUnlock   = "/admin/unlock"
-	AdminExplain  = "/admin/explain"  // Explain -> cause.Report
+	AdminExplain  = "/admin/explain"  // Explain -> AdminExplained
 	AdminActivity = "/admin/activity" // AdminAccount -> Activities
 	AdminAccounts = "/admin/accounts" // GET -> AdminAccountList
 	AdminMetrics  = "/metrics"
@@ -47,4 +50,10 @@ type AdminAccountState struct {
 // AdminPolicyState is the answer of AdminPolicy.
 type AdminPolicyState struct {
 	Policy policy.Policy `json:"policy"`
+}
+
+// AdminExplained is a finding for the operator, and whose account it is about.
+type AdminExplained struct {
+	cause.Report
+	Account string `json:"account,omitempty"`
 }

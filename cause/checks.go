@@ -13,6 +13,7 @@ const (
 	CheckTLS             Check = "tls"                // whether the certificate is one this device trusts
 	CheckTLSKey          Check = "tls-key"            // the certificate's key with the one seen at enrolment
 	CheckStateFile       Check = "state-file"         // whether a state file is whole
+	CheckStateName       Check = "state-file-name"    // which state file it is
 	CheckStateAside      Check = "state-copy"         // whether the copy of a damaged state file is whole
 	CheckAccount         Check = "account"            // whether the identifier has an account
 	CheckIdentifier      Check = "identifier"         // what was typed with what this device is enrolled for
@@ -72,6 +73,7 @@ var checks = map[Check]spec{
 	CheckTLS:             words("trusted", "untrusted", "wrong-name", "expired", "no-tls"),
 	CheckTLSKey:          {want: fingerprint, got: fingerprint},
 	CheckStateFile:       words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer"),
+	CheckStateName:       {got: word, words: []string{"identity.json", "identity.json.copy", "session.json", "attempt.json", "incident"}},
 	CheckStateAside:      words("intact", "missing", "malformed"),
 	CheckAccount:         words("known", "unknown"),
 	CheckIdentifier:      {want: identifier, got: identifier},

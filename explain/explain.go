@@ -181,13 +181,14 @@ func (s *Service) look(ctx context.Context, c incident.Content, by gate.Caller, 
 	})
 }
 
-// ForOperator explains by incident or reference to who runs the server.
-func (s *Service) ForOperator(ctx context.Context, ask Ask) (cause.Report, error) {
+// ForOperator explains by incident or reference to who runs the server, and
+// names the account.
+func (s *Service) ForOperator(ctx context.Context, ask Ask) (r cause.Report, account string, err error) {
 	var contents []incident.Content
 	if ask.Incident != "" {
 		c, err := incident.Open(s.Keys, ask.Incident, s.Gate.Now())
 		if err != nil {
-			return cause.Report{}, err
+			return r, "", err
 		}
 		contents = append(contents, c)
 	} else {
@@ -209,17 +210,25 @@ func (s *Service) ForOperator(ctx context.Context, ask Ask) (cause.Report, error
 			return nil
 		})
 		if err != nil {
-			return cause.Report{}, err
+			return r, "", err
 		}
 	}
 	if len(contents) == 0 {
-		return cause.Report{}, ErrNoSuch
+		return r, "", ErrNoSuch
 	}
 	ask.Caller = gate.Caller{Name: "operator", Shown: "admin socket", Address: "local"}
 	if err := s.look(ctx, contents[0], ask.Caller, cause.Operator); err != nil {
-		return cause.Report{}, err
+		return r, "", err
 	}
-	return s.tell(contents[0], ask, cause.Operator), nil
+	err = s.Store.View(ctx, func(tx store.Tx) error {
+		a, err := tx.Subject(contents[0].Account)
+		if errors.Is(err, store.ErrNotFound) || a.Ghost {
+			return nil
+		}
+		account = a.Identifier
+		return err
+	})
+	return s.tell(contents[0], ask, cause.Operator), account, err
 }
 
 // Line is a line of an account's ledger with its cause.

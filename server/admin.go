@@ -92,7 +92,8 @@ func (s *Server) adminExplain(ctx context.Context, body []byte) (any, error) {
 		}
 		ask.Reference = ref
 	}
-	return s.explain.ForOperator(ctx, ask)
+	report, account, err := s.explain.ForOperator(ctx, ask)
+	return api.AdminExplained{Report: report, Account: account}, err
 }
 
 func (s *Server) adminActivity(ctx context.Context, body []byte) (any, error) {

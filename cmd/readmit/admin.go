@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"readmit.dev/readmit/api"
-	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/policy"
 )
 
@@ -213,11 +212,11 @@ func newAdminExplainCommand(e *env, call adminCaller) *cobra.Command {
 			if ref, ok := api.NormaliseReference(args[0]); ok {
 				ask = api.Explain{Reference: ref}
 			}
-			var out cause.Report
+			var out api.AdminExplained
 			if err := call(cmd.Context(), http.MethodPost, api.AdminExplain, ask, &out); err != nil {
 				return err
 			}
-			return e.report(out, map[string]string{"reference": out.Incident})
+			return e.report(out.Report, map[string]string{"reference": out.Incident, "account": out.Account})
 		},
 	}
 }

@@ -1,0 +1,406 @@
+// Package account examines a device's Readmit account: its files, its way to
+// the account server, the server's policy, its session, and the last refusal.
+package account
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/doctor/host"
+	"readmit.dev/readmit/policy"
+)
+
+// clockTolerance is what the account server allows.
+const clockTolerance = 5 * time.Minute
+
+// lately is how old a refusal may be to say something of today.
+const lately = 24 * time.Hour
+
+// Examination is what was found.
+type Examination struct {
+	cause.Report
+	Server   string // "" where none is known
+	Account  string
+	Enrolled bool
+	SignedIn bool // the account server said so
+
+	files    map[string]agent.Problem // what is wrong with which file
+	identity agent.Identity           // from the file, or from its copy
+	intact   string                   // the file it came from; "" for none
+	session  []byte                   // a session file the server has restored
+	mismatch bool
+}
+
+// Examiner examines one device. Server is asked where the device itself knows none.
+type Examiner struct {
+	Agent    *agent.Agent
+	Server   string
+	Resolver host.Resolver // nil: the system's
+}
+
+// Examine looks at everything, in order: files, network, clock, policy, session.
+// What needs the server is left out once the server cannot be reached.
+func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination, error) {
+	if x.Resolver == nil {
+		x.Resolver = net.DefaultResolver
+	}
+	ex := &Examination{files: map[string]agent.Problem{}}
+	run := &running{x: x, ex: ex}
+	facts := doctor.Run(ctx, []doctor.Check{{Name: "state files", Look: run.state}, {Name: "device key", Look: run.key}}, w)
+	if ex.Server == "" {
+		ex.Server = x.Server
+	}
+	if newest, ok := run.newest(); ok && ex.Server == "" {
+		ex.Server = newest.Server
+	}
+	if ex.Server != "" {
+		facts = append(facts, doctor.Run(ctx, []doctor.Check{
+			{Name: "server's name", Look: run.name}, {Name: "connection", Look: run.connection}, {Name: "server", Look: run.ready},
+			{Name: "clock", Look: run.clock}, {Name: "versions", Look: run.policy}, {Name: "session", Look: run.session},
+			{Name: "last refusal", Look: run.refusal},
+		}, w)...)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ex.Report = cause.Report{Schema: 1, Audience: run.audience.String(), Incident: run.incident, Findings: cause.Find(once(facts))}
+	if len(ex.Findings) == 0 && run.refused {
+		ex.Findings = cause.Tell(nil, cause.Anyone).Findings
+	}
+	if ex.Findings == nil {
+		ex.Findings = []cause.Finding{}
+	}
+	return ex, nil
+}
+
+// once leaves out what was seen twice: the server repeats what it was told.
+func once(facts []cause.Fact) []cause.Fact {
+	var out []cause.Fact
+	for _, f := range facts {
+		if !slices.Contains(out, f) || f.Check() == cause.CheckStateFile {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// running is an examination while it goes on.
+type running struct {
+	x        *Examiner
+	ex       *Examination
+	hello    *api.Hello
+	asked    time.Time
+	answered time.Time
+	seenKey  string // of the server's certificate
+	audience cause.Audience
+	incident string
+	refused  bool
+}
+
+// files are those looked at, besides the kept incidents.
+var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile}
+
+func (r *running) state(context.Context) ([]cause.Fact, string) {
+	h, ex := r.x.Agent.Home, r.ex
+	var ids [2]agent.Identity
+	var s agent.Session
+	var t agent.Attempt
+	for i, v := range []any{&ids[0], &ids[1], &s, &t} {
+		if e := new(agent.StateError); errors.As(h.Load(files[i], v), &e) {
+			ex.files[files[i]] = e.Problem
+		}
+	}
+	for _, name := range r.incidents() {
+		var i agent.Incident
+		if e := new(agent.StateError); errors.As(h.Load(name, &i), &e) {
+			ex.files[name] = e.Problem
+		}
+	}
+	first, second := ex.files[agent.IdentityFile], ex.files[agent.IdentityCopy]
+	switch {
+	case usable(first):
+		ex.identity, ex.intact = ids[0], agent.IdentityFile
+	case usable(second):
+		ex.identity, ex.intact = ids[1], agent.IdentityCopy
+	}
+	if first == agent.Missing && second == agent.Missing { // never had one
+		delete(ex.files, agent.IdentityFile)
+		delete(ex.files, agent.IdentityCopy)
+	}
+	// A device that is signed out, or never was asked for a code, has none of these.
+	for _, optional := range []string{agent.SessionFile, agent.AttemptFile} {
+		if ex.files[optional] == agent.Missing {
+			delete(ex.files, optional)
+		}
+	}
+	ex.Server, ex.Account, ex.Enrolled = ex.identity.Server, ex.identity.Account, ex.identity.Enrolled()
+	var facts []cause.Fact
+	for _, file := range slices.Sorted(maps.Keys(ex.files)) {
+		facts = append(facts, damaged(file, ex.files[file])...)
+	}
+	if ex.files[agent.IdentityFile] != "" && !usable(first) {
+		got := "intact"
+		if ex.intact == "" {
+			got = "malformed"
+			if second == agent.Missing {
+				got = "missing"
+			}
+		}
+		facts = append(facts, cause.Note(cause.CheckStateAside, cause.Word("intact"), cause.Word(got), cause.ByDevice))
+	}
+	if len(ex.files) == 0 {
+		return facts, "intact"
+	}
+	return facts, "damaged"
+}
+
+// damaged notes what is wrong with which file.
+func damaged(file string, p agent.Problem) []cause.Fact {
+	if strings.HasPrefix(file, agent.IncidentsDir) {
+		file = "incident"
+	}
+	return []cause.Fact{
+		cause.Note(cause.CheckStateFile, cause.Word("intact"), cause.Word(string(p)), cause.ByDevice),
+		cause.Note(cause.CheckStateName, cause.Value{}, cause.Word(file), cause.ByDevice),
+	}
+}
+
+// usable reports whether a file's content can be relied on all the same.
+func usable(p agent.Problem) bool { return p == "" || p == agent.WrongMode }
+
+// incidents lists the kept refusals, newest last.
+func (r *running) incidents() []string {
+	found, err := filepath.Glob(r.x.Agent.Home.Path(filepath.Join(agent.IncidentsDir, "*.json")))
+	if err != nil {
+		return nil
+	}
+	names := make([]string, 0, len(found))
+	for _, f := range found {
+		names = append(names, filepath.Join(agent.IncidentsDir, filepath.Base(f)))
+	}
+	return names
+}
+
+func (r *running) key(context.Context) ([]cause.Fact, string) {
+	id := r.ex.identity
+	if !id.Enrolled() {
+		return nil, "not enrolled"
+	}
+	now, err := agent.Thumbprint(id)
+	if err != nil {
+		return nil, ""
+	}
+	enrolled, err := hex.DecodeString(id.Thumbprint)
+	if err != nil || hex.EncodeToString(now[:]) == id.Thumbprint {
+		return nil, "the one that was enrolled"
+	}
+	r.ex.mismatch = true
+	return []cause.Fact{cause.Note(cause.CheckDeviceKey, cause.Fingerprint(enrolled), cause.Fingerprint(now[:]), cause.ByDevice)}, "another than was enrolled"
+}
+
+func (r *running) name(ctx context.Context) ([]cause.Fact, string) {
+	return host.Name(ctx, r.x.Resolver, r.ex.Server)
+}
+
+func (r *running) connection(ctx context.Context) ([]cause.Fact, string) {
+	c := r.client()
+	if c == nil {
+		return nil, "left out: the device's key cannot be read"
+	}
+	defer c.Close()
+	r.asked = r.x.Agent.Now()
+	hello, err := c.Hello(ctx)
+	r.answered = r.x.Agent.Now()
+	gone, moved := new(agent.UnreachableError), new(agent.AddressError)
+	switch {
+	case errors.As(err, &gone):
+		switch gone.Why {
+		case agent.NoName, agent.NoAnswer:
+			return host.Connection("no-route"), "no address"
+		case agent.Untrusted, agent.WrongName, agent.CertExpired, agent.NoTLS:
+			return host.TLS(gone.Why), gone.Why
+		}
+		return host.Connection(gone.Why), gone.Why
+	case errors.As(err, &moved):
+		return host.Connection(agent.OtherServer), "this server's public address is " + moved.Public + ": use that one"
+	case err != nil:
+		return nil, "cannot tell"
+	}
+	r.hello, r.seenKey = &hello, c.Certificate
+	saw := "open"
+	if p := host.Proxy(r.ex.Server); p != "" {
+		saw += ", through the proxy " + p
+	}
+	return host.Key(r.ex.identity.Certificate, r.seenKey), saw
+}
+
+// client signs with this device's key, or, where that cannot be read, with one
+// made for the occasion: the public answers need none.
+func (r *running) client() *agent.Client {
+	c, err := r.x.Agent.Client(r.ex.Server)
+	if err != nil {
+		c = agent.Unsigned(r.ex.Server, r.x.Agent.Now)
+	}
+	return c
+}
+
+const leftOut = "left out: the server cannot be reached"
+
+func (r *running) ready(ctx context.Context) ([]cause.Fact, string) {
+	if r.hello == nil {
+		return nil, leftOut
+	}
+	c := r.client()
+	defer c.Close()
+	err := c.Ready(ctx)
+	if p := new(api.Problem); errors.As(err, &p) {
+		return host.Ready(false), "not ready"
+	}
+	if err != nil {
+		return nil, "cannot tell"
+	}
+	return nil, "ready"
+}
+
+func (r *running) clock(context.Context) ([]cause.Fact, string) {
+	if r.hello == nil {
+		return nil, leftOut
+	}
+	return host.Clock(r.asked, r.answered, time.UnixMilli(r.hello.Time), clockTolerance)
+}
+
+func (r *running) policy(context.Context) ([]cause.Fact, string) {
+	if r.hello == nil {
+		return nil, leftOut
+	}
+	self := r.x.Agent.Self()
+	v, err := policy.ParseVersion(self.Version)
+	if err != nil {
+		v = policy.Version{}
+	}
+	sv, err := policy.ParseVersion(self.SystemVersion)
+	if err != nil {
+		sv = policy.Version{}
+	}
+	short := r.hello.Policy.Check(policy.Client{Name: self.Name, Version: v, System: self.System, SystemVersion: sv, Protocol: self.Protocol})
+	var facts []cause.Fact
+	for _, s := range short {
+		facts = append(facts, s.Fact(cause.ByDevice))
+	}
+	if len(facts) > 0 {
+		return facts, "older than the server allows"
+	}
+	return nil, "allowed"
+}
+
+// session asks the server whether the session lives. A session file that is
+// lost or damaged is asked for again, by the device's key alone.
+func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
+	a, ex := r.x.Agent, r.ex
+	switch {
+	case r.hello == nil:
+		return nil, leftOut
+	case !ex.Enrolled || ex.intact != agent.IdentityFile || ex.mismatch:
+		return nil, "left out: the device is not enrolled, or its enrolment is damaged"
+	}
+	s, err := a.Home.Session()
+	problem := ex.files[agent.SessionFile]
+	if !usable(problem) || err == nil && s.ID == "" {
+		b, err := a.Restore(ctx)
+		if err != nil {
+			return nil, "none; this device is signed out"
+		}
+		ex.session = b
+		if problem == "" {
+			ex.files[agent.SessionFile] = agent.Missing
+			return damaged(agent.SessionFile, agent.Missing), "lives, and its file is missing"
+		}
+		return nil, "lives; its file can be restored"
+	}
+	_, err = a.Token(ctx, "", time.Hour) // longer than any lives: always asked
+	var refused *agent.RefusedError
+	var fault *api.Problem
+	switch {
+	case errors.As(err, &refused):
+		return r.explain(ctx, refused.Reference), "refused"
+	case errors.As(err, &fault) && fault.Code == api.Unavailable:
+		return []cause.Fact{cause.Note(cause.CheckServer, cause.Word("ready"), cause.Word("not-ready"), cause.ByDevice)}, "the server cannot work"
+	case err != nil:
+		return nil, "cannot tell"
+	}
+	ex.SignedIn = true
+	return nil, "lives"
+}
+
+// refusal has the newest refusal of the last day explained, where the device is
+// not signed in and nothing else was asked.
+func (r *running) refusal(ctx context.Context) ([]cause.Fact, string) {
+	if r.hello == nil {
+		return nil, leftOut
+	}
+	if r.ex.SignedIn || r.incident != "" || r.ex.session != nil {
+		return nil, "not asked for"
+	}
+	newest, ok := r.newest()
+	if !ok {
+		return nil, "none"
+	}
+	if r.ex.Account == "" {
+		r.ex.Account = newest.Account
+	}
+	return r.explain(ctx, newest.Reference), newest.Reference
+}
+
+// newest returns the last refusal of the last day, by the server in question.
+func (r *running) newest() (agent.Incident, bool) {
+	var newest agent.Incident
+	for _, name := range r.incidents() {
+		i, ok := r.x.Agent.Home.Incident(strings.TrimSuffix(filepath.Base(name), ".json"))
+		if ok && (r.ex.Server == "" || i.Server == r.ex.Server) && i.At.After(newest.At) {
+			newest = i
+		}
+	}
+	return newest, newest.Reference != "" && r.x.Agent.Now().Sub(newest.At) < lately
+}
+
+// explain asks the server what this device may know of a refusal.
+func (r *running) explain(ctx context.Context, reference string) []cause.Fact {
+	found, err := r.x.Agent.Explain(ctx, reference)
+	if err != nil {
+		return nil
+	}
+	r.incident = found.Incident
+	for _, to := range []cause.Audience{cause.Holder, cause.Owner} {
+		if found.Audience == to.String() {
+			r.audience = to
+		}
+	}
+	var facts []cause.Fact
+	for _, f := range found.Findings {
+		r.refused = r.refused || f.Cause == cause.Refused
+		facts = append(facts, f.Evidence...)
+	}
+	return facts
+}
+
+// Unreached reports whether the examination could not ask the server.
+func (ex *Examination) Unreached() bool {
+	for _, f := range ex.Findings {
+		switch f.Cause {
+		case "unreachable", "tls-intercepted", "service-fault":
+			return true
+		}
+	}
+	return false
+}

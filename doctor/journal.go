@@ -1,0 +1,411 @@
+package doctor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"readmit.dev/readmit/cause"
+)
+
+var (
+	// ErrChanged: a file is not any more what it was when the repair was shown,
+	// or, for undo, what the repair left.
+	ErrChanged = errors.New("the evidence has changed since it was shown: run readmit doctor again")
+	// ErrNoRepair: nothing to undo.
+	ErrNoRepair = errors.New("there is no repair to undo")
+	// ErrUndone: it was undone before.
+	ErrUndone = errors.New("this repair was undone before")
+)
+
+// Content is a file as it is or shall be; a nil Bytes is no file.
+type Content struct {
+	Bytes []byte
+	Mode  fs.FileMode
+}
+
+// Sum is the hex SHA-256 of the content, "none" for no file. A file's mode is
+// part of it: a repair may change nothing else.
+func (c Content) Sum() string {
+	if c.Bytes == nil {
+		return "none"
+	}
+	sum := sha256.Sum256(append(fmt.Appendf(nil, "%o:", c.Mode.Perm()), c.Bytes...))
+	return hex.EncodeToString(sum[:])
+}
+
+// Change puts one content in the place of another.
+type Change struct {
+	File   string // within the journal's folder
+	Before Content
+	After  Content
+}
+
+// Repair is what ends a cause on this device.
+type Repair struct {
+	Cause   cause.Code
+	Do      string // for a person, before it is done
+	Changes []Change
+	Guide   []string // the command that a person must run then; none when the repair is all
+}
+
+// Entry is a repair that was made, as the journal keeps it.
+type Entry struct {
+	ID      string     `json:"id"`
+	At      time.Time  `json:"at"`
+	Cause   cause.Code `json:"cause"`
+	Do      string     `json:"do"`
+	Undoes  string     `json:"undoes,omitempty"`
+	State   string     `json:"state"` // begun, done, undone
+	Changes []Changed  `json:"changes"`
+}
+
+// Changed is a change as the journal keeps it: the contents lie beside it.
+type Changed struct {
+	File       string      `json:"file"`
+	Before     string      `json:"before"` // sums, see Content.Sum
+	After      string      `json:"after"`
+	BeforeMode fs.FileMode `json:"before_mode"`
+	AfterMode  fs.FileMode `json:"after_mode"`
+}
+
+// States of an entry.
+const (
+	begun  = "begun"
+	done   = "done"
+	undone = "undone"
+)
+
+// Journal makes repairs in one folder. Before a file is touched, a folder
+// repairs/ID holds the old and the new content of every file concerned, synced;
+// so a repair that was interrupted anywhere is finished by Resume, and one that
+// was finished can be undone byte for byte.
+type Journal struct {
+	Dir string
+	Now func() time.Time
+	// step is called before each change on disk; tests fail there.
+	step func() error
+}
+
+const repairsDir = "repairs"
+
+// Read returns a file as a repair sees it.
+func (j *Journal) Read(file string) (Content, error) {
+	path := filepath.Join(j.Dir, file)
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Content{}, nil
+	}
+	if err != nil {
+		return Content{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Content{}, fmt.Errorf("%s is not a file: move it away by hand", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Content{}, fmt.Errorf("%w: give the file back to yourself (chown, chmod 600)", err)
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return Content{b, info.Mode().Perm()}, nil
+}
+
+// Apply makes a repair. It returns ErrChanged, having touched nothing, when a
+// file is not what the repair was planned on.
+func (j *Journal) Apply(r Repair) (Entry, error) { return j.apply(r, "") }
+
+func (j *Journal) apply(r Repair, undoes string) (Entry, error) {
+	for _, c := range r.Changes {
+		now, err := j.Read(c.File)
+		if err != nil {
+			return Entry{}, err
+		}
+		if now.Sum() != c.Before.Sum() {
+			return Entry{}, ErrChanged
+		}
+	}
+	e := Entry{At: j.Now().UTC(), Cause: r.Cause, Do: r.Do, Undoes: undoes, State: begun}
+	for _, c := range r.Changes {
+		e.Changes = append(e.Changes, Changed{c.File, c.Before.Sum(), c.After.Sum(), c.Before.Mode, c.After.Mode})
+	}
+	if err := j.write(&e, r.Changes); err != nil {
+		return e, err
+	}
+	return e, j.finish(&e)
+}
+
+// write puts the entry on disk under the next free number, whole or not at all.
+func (j *Journal) write(e *Entry, changes []Change) error {
+	root := filepath.Join(j.Dir, repairsDir)
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return err
+	}
+	all, err := j.List()
+	if err != nil {
+		return err
+	}
+	next := 1
+	for _, o := range all {
+		if n, err := strconv.Atoi(o.ID); err == nil {
+			next = max(next, n+1)
+		}
+	}
+	e.ID = strconv.Itoa(next)
+	if err := j.tick(); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(root, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for i, c := range changes {
+		for name, content := range map[string]Content{"before": c.Before, "after": c.After} {
+			if content.Bytes == nil {
+				continue
+			}
+			if err := j.put(filepath.Join(tmp, name+"-"+strconv.Itoa(i)), Content{content.Bytes, 0o600}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := j.save(tmp, *e); err != nil {
+		return err
+	}
+	if err := j.tick(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(root, e.ID)); err != nil {
+		return err
+	}
+	return syncDir(root)
+}
+
+func (j *Journal) save(dir string, e Entry) error {
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	return j.put(filepath.Join(dir, "journal.json"), Content{append(b, '\n'), 0o600})
+}
+
+// finish brings every file to what the entry wants, and marks it done. Files
+// that are there already are left; so it can be run again after any interruption.
+func (j *Journal) finish(e *Entry) error {
+	dir := filepath.Join(j.Dir, repairsDir, e.ID)
+	for i, c := range e.Changes {
+		now, err := j.Read(c.File)
+		if err != nil {
+			return err
+		}
+		switch now.Sum() {
+		case c.After:
+			continue
+		case c.Before:
+		default:
+			return fmt.Errorf("%s: %w", c.File, ErrChanged)
+		}
+		path := filepath.Join(j.Dir, c.File)
+		if c.After == "none" {
+			if err := j.tick(); err != nil {
+				return err
+			}
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			if err := syncDir(filepath.Dir(path)); err != nil {
+				return err
+			}
+			continue
+		}
+		after, err := os.ReadFile(filepath.Join(dir, "after-"+strconv.Itoa(i)))
+		if err != nil {
+			return err
+		}
+		if err := j.put(path, Content{after, c.AfterMode}); err != nil {
+			return err
+		}
+	}
+	if e.Undoes != "" {
+		if err := j.mark(e.Undoes); err != nil {
+			return err
+		}
+	}
+	e.State = done
+	return j.save(dir, *e)
+}
+
+func (j *Journal) mark(id string) error {
+	e, err := j.entry(id)
+	if err != nil {
+		return err
+	}
+	e.State = undone
+	return j.save(filepath.Join(j.Dir, repairsDir, id), e)
+}
+
+func (j *Journal) tick() error {
+	if j.step == nil {
+		return nil
+	}
+	return j.step()
+}
+
+// put writes a file whole or not at all.
+func (j *Journal) put(path string, c Content) error {
+	if err := j.tick(); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(c.Bytes)
+	if err = errors.Join(err, f.Chmod(c.Mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := j.tick(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// List returns the repairs made, oldest first.
+func (j *Journal) List() ([]Entry, error) {
+	folders, err := os.ReadDir(filepath.Join(j.Dir, repairsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var all []Entry
+	for _, f := range folders {
+		if _, err := strconv.Atoi(f.Name()); err != nil {
+			continue // an entry that never became whole: nothing was touched
+		}
+		e, err := j.entry(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return number(a.ID) - number(b.ID) })
+	return all, nil
+}
+
+func number(id string) int {
+	n, _ := strconv.Atoi(id) // List has checked
+	return n
+}
+
+func (j *Journal) entry(id string) (Entry, error) {
+	if _, err := strconv.Atoi(id); err != nil {
+		return Entry{}, ErrNoRepair
+	}
+	b, err := os.ReadFile(filepath.Join(j.Dir, repairsDir, id, "journal.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, ErrNoRepair
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	var e Entry
+	if err := json.Unmarshal(b, &e); err != nil || e.ID != id {
+		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s", id, filepath.Join(j.Dir, repairsDir, id))
+	}
+	return e, nil
+}
+
+// Resume finishes repairs that were interrupted, and returns them.
+func (j *Journal) Resume() ([]Entry, error) {
+	all, err := j.List()
+	if err != nil {
+		return nil, err
+	}
+	var finished []Entry
+	for _, e := range all {
+		if e.State != begun {
+			continue
+		}
+		if err := j.finish(&e); err != nil {
+			return finished, fmt.Errorf("repair %s was interrupted and cannot be finished: %w", e.ID, err)
+		}
+		finished = append(finished, e)
+	}
+	return finished, nil
+}
+
+// Undo takes a repair back, byte for byte; an empty id is the latest that was
+// not undone. It is itself written down, and refuses with ErrChanged when a
+// file is not what the repair left.
+func (j *Journal) Undo(id string) (Entry, error) {
+	var e Entry
+	if id == "" {
+		all, err := j.List()
+		if err != nil {
+			return e, err
+		}
+		for _, o := range all {
+			if o.State == done && o.Undoes == "" {
+				e = o
+			}
+		}
+		if e.ID == "" {
+			return e, ErrNoRepair
+		}
+	} else {
+		var err error
+		if e, err = j.entry(id); err != nil {
+			return e, err
+		}
+	}
+	if e.State == undone {
+		return e, ErrUndone
+	}
+	r := Repair{Cause: e.Cause, Do: "Undo repair " + e.ID + "."}
+	dir := filepath.Join(j.Dir, repairsDir, e.ID)
+	for i := len(e.Changes) - 1; i >= 0; i-- {
+		c := e.Changes[i]
+		before, err := kept(dir, "before", i, c.Before, c.BeforeMode)
+		if err != nil {
+			return e, err
+		}
+		after, err := kept(dir, "after", i, c.After, c.AfterMode)
+		if err != nil {
+			return e, err
+		}
+		r.Changes = append(r.Changes, Change{File: c.File, Before: after, After: before})
+	}
+	return j.apply(r, e.ID)
+}
+
+// kept reads a content that the journal holds, and sees that it is whole.
+func kept(dir, name string, i int, sum string, mode fs.FileMode) (Content, error) {
+	if sum == "none" {
+		return Content{}, nil
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name+"-"+strconv.Itoa(i)))
+	if err != nil {
+		return Content{}, err
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	c := Content{b, mode}
+	if c.Sum() != sum {
+		return c, fmt.Errorf("the kept file %s is damaged: nothing was changed", filepath.Join(dir, name+"-"+strconv.Itoa(i)))
+	}
+	return c, nil
+}
