@@ -109,7 +109,14 @@ func writeOnce(path string, b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if d, err := os.Open(filepath.Dir(path)); err == nil {
+		defer d.Close()
+		d.Sync() // some systems cannot sync a folder
+	}
+	return nil
 }
 
 // Open reads the keys, makes those that are missing and rotates those whose
@@ -142,6 +149,10 @@ func (r *Ring) Rotate(ctx context.Context) error {
 	if r.stale(rows, now) {
 		err := r.store.Update(ctx, func(tx store.Tx) (err error) {
 			if rows, err = tx.Keys(); err != nil {
+				return err
+			}
+			// Under a master key that opens nothing here, nothing may be made.
+			if _, err = r.unseal(rows); err != nil {
 				return err
 			}
 			if rows, err = r.renew(tx, rows, now); err != nil {
