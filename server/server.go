@@ -157,21 +157,36 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set(api.HeaderNonce, s.nonces.Issue())
-		if _, pattern := mux.Handler(r); pattern == "" {
-			s.noSuch(w, r)
+		if own, pattern := mux.Handler(r); pattern == "" {
+			s.noSuch(w, r, own)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-func (s *Server) noSuch(w http.ResponseWriter, r *http.Request) {
+// noSuch says what the mux's own handler would say: no such path, or a method
+// that is not for it, and which ones are.
+func (s *Server) noSuch(w http.ResponseWriter, r *http.Request, own http.Handler) {
+	said := verdict{header: http.Header{}}
+	own.ServeHTTP(&said, r)
 	p := problem(http.StatusNotFound, api.BadRequest, "There is nothing at this address", "See docs/protocol.md for the paths of the account server.")
-	if strings.HasPrefix(r.URL.Path, "/v1/") && r.Method != http.MethodPost && r.Method != http.MethodGet {
-		p = problem(http.StatusMethodNotAllowed, api.BadRequest, "This method is not for this address", "Calls are POST; hello and whoami are GET.")
+	if said.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", said.header.Get("Allow"))
+		p = problem(http.StatusMethodNotAllowed, api.BadRequest, "This method is not for this address", "This address takes "+said.header.Get("Allow")+".")
 	}
 	s.fail(w, p)
 }
+
+// verdict keeps of an answer its status and headers.
+type verdict struct {
+	status int
+	header http.Header
+}
+
+func (v *verdict) Header() http.Header         { return v.header }
+func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
+func (v *verdict) WriteHeader(status int)      { v.status = status }
 
 // signed wraps a handler of signed calls.
 func (s *Server) signed(path string, h handler) http.HandlerFunc {
@@ -236,6 +251,7 @@ func with(c gate.Caller, name string, in api.Client) gate.Caller {
 		sv = policy.Version{}
 	}
 	c.Name = cause.CleanName(name)
+	in.System = cause.CleanName(in.System) // it is shown to the owner, and kept
 	c.Client = policy.Client{Name: in.Name, Version: v, System: in.System, SystemVersion: sv, Protocol: in.Protocol}
 	c.Shown = cause.CleanName(in.Name + " " + v.String() + " (" + in.System + " " + sv.String() + ")")
 	return c
