@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -58,7 +59,17 @@ func (s *Server) adminInvite(ctx context.Context, body []byte) (any, error) {
 }
 
 func (s *Server) adminSetPolicy(ctx context.Context, body []byte) (any, error) {
+	// A Policy reads itself and passes over keys it does not know, as a device
+	// must with a newer server's. Here a misspelt key would allow everything.
+	var known struct {
+		Clients  json.RawMessage `json:"clients"`
+		Systems  json.RawMessage `json:"systems"`
+		Protocol json.RawMessage `json:"protocol"`
+	}
 	var p policy.Policy
+	if err := decode(body, &known); err != nil {
+		return nil, err
+	}
 	if err := decode(body, &p); err != nil {
 		return nil, err
 	}

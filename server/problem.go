@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -29,7 +30,7 @@ func decode(body []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return malformed
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return malformed
 	}
 	return nil
