@@ -105,7 +105,9 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 		content, err = s.settle(tx, st, proved, c, &out)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	// Who closed the entry has finished the attempt: for the next one there is
+	// none to close, or what it leads to is there already.
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return Finished{}, nil, ErrOver
 	}
 	if err != nil {
@@ -127,15 +129,6 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 	content := incident.Content{
 		Account: st.Account, Attempt: st.Attempt, At: st.Begun, What: st.Purpose, Outcome: incident.Refused,
 		Facts: st.Facts, Device: st.Name, Client: st.Shown, Address: c.Address,
-	}
-	// Who closed the entry has finished the attempt: nothing of it may be done
-	// again, and what follows would collide with what that one did.
-	entry, err := tx.Entry(st.Account, st.Ring, st.Seq)
-	if err != nil {
-		return content, err
-	}
-	if entry.ID != st.Attempt || !entry.Open {
-		return content, store.ErrNotFound
 	}
 	account, err := tx.Subject(st.Account)
 	if err != nil {
@@ -162,30 +155,30 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 		}
 	}
 
+	before := account.Hot
+	if out.SignedIn != nil {
+		account = out.SignedIn.Account // a device enrolled with a pass has changed it
+	}
 	// A guess that was never evaluated (st.Real is false) was never counted.
-	if st.Real {
-		fresh, err := tx.Subject(st.Account)
-		if err != nil {
+	right := proved && !changed
+	switch {
+	case st.Real && st.Way == strangers:
+		account.Hot.Strangers = settled(account.Hot.Strangers, right, now)
+	case st.Real && st.Way == ownDevice:
+		device.Hot.Own = settled(device.Hot.Own, right, now)
+		if right {
+			account.Hot.CodeFailures = 0 // the password on an enrolled device binds its codes again
+		}
+		if err := tx.SaveDeviceHot(st.Account, device.ID, device.Hot); err != nil {
 			return content, err
 		}
-		right := proved && !changed
-		switch st.Way {
-		case strangers:
-			fresh.Hot.Strangers = settled(fresh.Hot.Strangers, right, now)
-		case ownDevice:
-			device.Hot.Own = settled(device.Hot.Own, right, now)
-			if right {
-				fresh.Hot.CodeFailures = 0 // the password on an enrolled device binds its codes again
-			}
-			if err := tx.SaveDeviceHot(st.Account, device.ID, device.Hot); err != nil {
-				return content, err
-			}
-		}
-		if err := tx.SaveSubjectHot(st.Account, fresh.Hot); err != nil {
+	}
+	// For those who are not enrolled it is written in any case: the same work,
+	// whether the guess was evaluated or not.
+	if st.Way != ownDevice || account.Hot != before {
+		if err := tx.SaveSubjectHot(st.Account, account.Hot); err != nil {
 			return content, err
 		}
-	} else if err := tx.SaveSubjectHot(st.Account, account.Hot); err != nil {
-		return content, err // the same work, whether the guess was evaluated or not
 	}
 	return content, tx.CloseEntry(content.Entry(st.Ring, st.Seq))
 }
