@@ -94,6 +94,7 @@ type world struct {
 	dir    string
 	clock  *clock
 	logs   *logBuffer
+	errors *logBuffer // all bodies of answers that are problems
 	store  *faulty
 	keys   *keys.Ring
 	server *server.Server
@@ -103,7 +104,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}}
+	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}}
 	w.start()
 	t.Cleanup(func() {
 		if err := w.store.Close(); err != nil {
@@ -172,6 +173,9 @@ func (a answer) problem(t testing.TB) *api.Problem {
 func (w *world) serve(h http.Handler, r *http.Request) answer {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
+	if rec.Code >= 400 {
+		w.errors.Write(rec.Body.Bytes())
+	}
 	return answer{rec.Code, rec.Header(), rec.Body.Bytes()}
 }
 
