@@ -62,9 +62,16 @@ func (s *Server) token(ctx context.Context, c call) (any, error) {
 	if len(in.Audience) > 256 {
 		return nil, malformed
 	}
-	a, err := s.authorise(ctx, c, in.Session, "refresh")
+	sid, err := id(in.Session)
 	if err != nil {
 		return nil, err
+	}
+	a, refusal, err := s.sessions.Refresh(ctx, sid, c.caller)
+	if err != nil {
+		return nil, err
+	}
+	if refusal != nil {
+		return nil, refusal
 	}
 	token, life, err := s.sessions.Issue(a, in.Audience)
 	return api.Token{AccessToken: token, TokenType: "DPoP", ExpiresIn: int(life / time.Second)}, err

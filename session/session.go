@@ -35,6 +35,7 @@ type Service struct {
 	gate   *gate.Gate
 	keys   *keys.Ring
 	tokens *tokens
+	recent *recent // nil where the store does not tell what changes
 
 	mu   sync.Mutex
 	used map[store.ID]time.Time // when sessions were used, not yet written
@@ -42,7 +43,7 @@ type Service struct {
 
 // New makes the service; issuer is the server's public URL.
 func New(s store.Store, g *gate.Gate, k *keys.Ring, issuer string) *Service {
-	return &Service{store: s, gate: g, keys: k, tokens: newTokens(k, issuer), used: map[store.ID]time.Time{}}
+	return &Service{store: s, gate: g, keys: k, tokens: newTokens(k, issuer), recent: newRecent(s), used: map[store.ID]time.Time{}}
 }
 
 // Actor is who makes a call on a session.
@@ -81,10 +82,14 @@ func (s *Service) Authorise(ctx context.Context, id store.ID, c gate.Caller, wha
 		refusal, err := s.refuse(ctx, a, id, c, what, facts)
 		return Actor{}, refusal, err
 	}
+	s.use(id)
+	return a, nil, nil
+}
+
+func (s *Service) use(id store.ID) {
 	s.mu.Lock()
 	s.used[id] = s.gate.Now()
 	s.mu.Unlock()
-	return a, nil, nil
 }
 
 // Look fills the actor and returns what the gate has against it.
@@ -113,7 +118,11 @@ func (s *Service) Look(tx store.Tx, id store.ID, c gate.Caller, a *Actor) ([]cau
 		a.Session.LastUsed = used
 	}
 	s.mu.Unlock()
-	return append(s.gate.Account(a.Account), s.gate.Session(a.Session, c.Key, a.Devices)...), nil
+	return s.judge(*a, c), nil
+}
+
+func (s *Service) judge(a Actor, c gate.Caller) []cause.Fact {
+	return append(s.gate.Account(a.Account), s.gate.Session(a.Session, c.Key, a.Devices)...)
 }
 
 // refuse records the refusal before it is answered. A call on a session that

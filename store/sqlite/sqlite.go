@@ -31,6 +31,8 @@ type Store struct {
 	closing chan struct{} // closed when Close begins
 	done    chan struct{} // closed when the writer has stopped
 	probe   chan probed
+	changes store.Changes
+	changed []store.ID // in the group at work; the writer's alone
 	close   func() error
 }
 
@@ -108,6 +110,9 @@ func (s *Store) release() error {
 	s.lock.release()
 	return err
 }
+
+// Changes tells which accounts have changed.
+func (s *Store) Changes() *store.Changes { return &s.changes }
 
 func (s *Store) isOpen() bool {
 	select {

@@ -20,6 +20,8 @@ type tx struct {
 	c     *conn
 	wrote bool
 	fault error // of the store itself; the transaction is lost
+
+	changed []store.ID // accounts, but for what is hot of them
 }
 
 // none is the context of statements: see conn.
@@ -189,6 +191,7 @@ func (t *tx) AddSubject(s store.Subject) error {
 }
 
 func (t *tx) SaveSubject(s store.Subject) error {
+	t.changed = append(t.changed, s.ID)
 	return t.one(t.c.queries.SaveSubject(none, rows.SaveSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch, Created: micros(s.Created),
 		Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
@@ -226,6 +229,7 @@ func (t *tx) Devices(account store.ID) ([]store.Device, error) {
 }
 
 func (t *tx) AddDevice(d store.Device) error {
+	t.changed = append(t.changed, d.Account)
 	c := d.Hot.Own
 	n, err := t.c.queries.AddDevice(none, rows.AddDeviceParams{
 		Account: d.Account[:], Thumbprint: d.Thumbprint[:], ID: d.ID[:], Name: d.Name, System: d.System, Enrolled: micros(d.Enrolled),
@@ -240,6 +244,7 @@ func (t *tx) AddDevice(d store.Device) error {
 }
 
 func (t *tx) SaveDevice(d store.Device) error {
+	t.changed = append(t.changed, d.Account)
 	return t.one(t.c.queries.SaveDevice(none, rows.SaveDeviceParams{
 		Name: d.Name, System: d.System, Removed: micros(d.Removed), RemovedBy: d.RemovedBy[:], Account: d.Account[:], ID: d.ID[:],
 	}))

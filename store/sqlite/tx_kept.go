@@ -32,6 +32,7 @@ func (t *tx) AddSession(s store.Session) error {
 }
 
 func (t *tx) EndSessions(account, device, except store.ID, at time.Time, by store.ID, why string) (int, error) {
+	t.changed = append(t.changed, account)
 	var n int64
 	var err error
 	if device.IsZero() {

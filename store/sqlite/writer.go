@@ -84,6 +84,11 @@ func (s *Store) write() {
 			group = s.gather(group[:0], j)
 		}
 		outcomes, err := s.commit(group)
+		// Also after a fault: whether it happened is not known.
+		if len(s.changed) > 0 {
+			s.changes.Note(s.changed...)
+			s.changed = s.changed[:0]
+		}
 		if err != nil {
 			// Before anybody is told: see reconnect.
 			s.reconnect()
@@ -173,6 +178,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 		}
 		t := &tx{c: w}
 		outcomes[i] = protect(j.f, t)
+		s.changed = append(s.changed, t.changed...)
 		if t.fault != nil {
 			return nil, t.fault
 		}
