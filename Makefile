@@ -30,11 +30,11 @@ vet:
 
 test: deps vet build cross
 	$(GO) test -timeout 8m ./...
-	$(GO) run ./faults/matrix -readmit bin/readmit
+	$(GO) run ./faults/matrix
 	$(GO) run ./torture -readmit bin/readmit -rounds 5
 
 faults: build
-	$(GO) run ./faults/matrix -readmit bin/readmit
+	$(GO) run ./faults/matrix
 
 bench: build
 	$(GO) run ./bench -readmit bin/readmit

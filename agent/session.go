@@ -84,6 +84,18 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 	return fresh[audience], a.Home.Save(SessionFile, s)
 }
 
+// Alive asks the server whether the session lives, and keeps nothing of the
+// answer: looking changes no file.
+func (a *Agent) Alive(ctx context.Context) error {
+	id, s, c, err := a.session()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var got api.Token
+	return a.call(ctx, c, id.Account, "session check", api.PathToken, api.TokenRequest{Session: s.ID}, &got)
+}
+
 // Restore asks for this device's living session by its key alone, for a
 // session file that was lost, and returns it as a file's content.
 func (a *Agent) Restore(ctx context.Context) ([]byte, error) {

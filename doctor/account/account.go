@@ -328,7 +328,7 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 		}
 		return nil, "lives; its file can be restored"
 	}
-	_, err = a.Token(ctx, "", time.Hour) // longer than any lives: always asked
+	err = a.Alive(ctx)
 	var refused *agent.RefusedError
 	var fault *api.Problem
 	switch {
