@@ -78,6 +78,15 @@ func TestChangesTakeEffectAtOnce(t *testing.T) {
 				if len(lines) != 1 {
 					t.Fatalf("%d lines in the ledger", len(lines))
 				}
+				// A device that was removed is a stranger, and must not push out
+				// what the enrolled ones did.
+				ring := store.RingDevices
+				if c.cause == "device-removed" {
+					ring = store.RingStrangers
+				}
+				if lines[0].Ring != ring {
+					t.Errorf("recorded in ring %d", lines[0].Ring)
+				}
 				if kept, err := incident.Read(lines[0]); err != nil || !slices.Equal(kept.Facts, content.Facts) {
 					t.Errorf("the ledger holds %+v, %v", kept, err)
 				}
