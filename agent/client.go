@@ -60,8 +60,12 @@ func (e *UnreachableError) Unwrap() error { return e.err }
 
 // ParseServer normalises a server's address. Plain http is for loopback only.
 func ParseServer(s string) (string, error) {
+	if strings.Contains(s, "@") {
+		// Not repeated: what stands before the sign may be a password.
+		return "", errors.New("server: want an address without a user, such as https://id.example.org")
+	}
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("server %q: want an address such as https://id.example.org", s)
 	}
 	switch u.Scheme {
