@@ -159,12 +159,11 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 	if out.SignedIn != nil {
 		account = out.SignedIn.Account // a device enrolled with a pass has changed it
 	}
-	// A guess that was never evaluated (st.Real is false) was never counted.
 	right := proved && !changed
 	switch {
-	case st.Real && st.Way == strangers:
+	case st.Counted && st.Way == strangers:
 		account.Hot.Strangers = settled(account.Hot.Strangers, right, now)
-	case st.Real && st.Way == ownDevice:
+	case st.Counted && st.Way == ownDevice:
 		device.Hot.Own = settled(device.Hot.Own, right, now)
 		if right {
 			account.Hot.CodeFailures = 0 // the password on an enrolled device binds its codes again

@@ -110,6 +110,7 @@ type state struct {
 	Way      way              `json:"way"`
 	Pass     []byte           `json:"pass,omitempty"` // its hash
 	Real     bool             `json:"real"`
+	Counted  bool             `json:"counted"` // a counter allowed it and waits for its outcome
 	Purpose  string           `json:"purpose"`
 	Begun    time.Time        `json:"begun"`
 	Expected []byte           `json:"expected"` // the client's MAC
@@ -117,8 +118,6 @@ type state struct {
 	Shown    string           `json:"shown"`
 	Name     string           `json:"name"`
 	System   string           `json:"system"`
-
-	uncounted bool // the counter is at its limit: nothing of the account may be evaluated
 }
 
 const (
@@ -170,7 +169,7 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		record = nil
 	}
 	credential, stand := key, standCredential(key)
-	if st.uncounted {
+	if !st.Counted && st.Way != withPass {
 		credential = stand
 	}
 	ke2, expected, err := s.OPAQUE.Login(record, in.KE1, credential[:])
@@ -200,7 +199,7 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	if err != nil {
 		return incident.Content{}, err
 	}
-	st.Account, st.uncounted = account.ID, false
+	st.Account, st.Counted = account.ID, false
 	st.Facts = append(append([]cause.Fact{}, public...), s.Gate.Account(account)...)
 	st.Way, st.Ring = strangers, store.RingStrangers
 	if known {
@@ -216,20 +215,22 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 		st.Way, st.Ring = withPass, store.RingDevices
 	}
 
-	// What the public checks refuse is never evaluated, so it is no guess.
+	// What the public checks refuse is never evaluated, so it is no guess. What
+	// the others refuse counts as any other guess of strangers does: they could
+	// tell by the lock that does not come.
 	if len(public) == 0 {
-		switch st.Way {
-		case strangers:
+		switch {
+		case st.Way == strangers:
 			next, d := account.Hot.Strangers.Begin(now)
 			account.Hot.Strangers = next
-			st.uncounted = !d.Allowed
+			st.Counted = d.Allowed
 			st.Facts = append(st.Facts, strangersLocked(next, d)...)
-		case ownDevice:
+		case st.Way == ownDevice && len(st.Facts) == 0:
 			next, d := device.Hot.Own.Begin(now)
 			device.Hot.Own = next
-			st.uncounted = !d.Allowed
+			st.Counted = d.Allowed
 			st.Facts = append(st.Facts, deviceLocked(device.Name, next, d)...)
-		case withPass:
+		case st.Way == withPass:
 			pass.Tries++
 			if err := tx.SavePass(*pass); err != nil {
 				return incident.Content{}, err
