@@ -76,9 +76,11 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if err != nil {
 		return nil, err
 	}
-	if l.store, err = open(c.Data); err != nil {
-		return nil, err
+	kept, err := open(c.Data)
+	if err != nil {
+		return nil, err // kept may be a nil of a store's own type, which is no nil store
 	}
+	l.store = kept
 	if l.keys, err = keys.Open(ctx, l.store, master, now); err != nil {
 		return nil, err
 	}
