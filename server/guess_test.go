@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -256,4 +257,55 @@ func (w *world) accounts() []api.AdminAccountState {
 	var list api.AdminAccountList
 	w.read(w.operatorGet(api.AdminAccounts), &list)
 	return list.Accounts
+}
+
+// TestAllAreCountedAlike: an identifier without an account, and one whose
+// account is disabled, lock after as many failures as any other, and for as
+// long. What a stranger can see of a lock is that the same password is
+// evaluated to something else.
+func TestAllAreCountedAlike(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled(jane, "laptop")
+	w.enrolled("disabled@example.org", "other")
+	w.act(api.AdminDisable, "disabled@example.org")
+	stranger := w.machine("stranger")
+	for _, purpose := range []string{api.ForSignIn, api.ForPassword} {
+		value := func(account string) string {
+			try, p := stranger.startWith(api.SignInStart{Account: account, Purpose: purpose}, "the same each time")
+			wantCode(t, "start", p, 0)
+			rp, err := try.login.Stretched(try.started.KE2, cheap)
+			must(t, err)
+			_, p = try.finishWith(opaque.DecoyKE3())
+			refusedWith(t, p)
+			return string(rp)
+		}
+		var story [3]string
+		for i, account := range []string{jane, purpose + "-nobody@example.org", "disabled@example.org"} {
+			first := value(account)
+			for _, wait := range []time.Duration{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 59 * time.Second, 2 * time.Second, 0, 119 * time.Second, 2 * time.Second} {
+				w.clock.advance(wait)
+				story[i] += fmt.Sprint(value(account) == first, " ")
+			}
+		}
+		if story[0] != story[1] || story[0] != story[2] || !strings.Contains(story[0], "false") {
+			t.Errorf("%s: whether the evaluation is the first one's:\n%s for an account\n%s for none\n%s for a disabled one", purpose, story[0], story[1], story[2])
+		}
+		w.act(api.AdminUnlock, jane)
+		w.act(api.AdminUnlock, "disabled@example.org")
+	}
+}
+
+// TestDisabledTimeIsNotHeldAgainstADevice: what an enrolled device tries while
+// its account is disabled locks nothing.
+func TestDisabledTimeIsNotHeldAgainstADevice(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	w.act(api.AdminDisable, jane)
+	for range 2 * lockout.OpenLimit {
+		laptop.fail(jane)
+	}
+	w.act(api.AdminEnable, jane)
+	if out, p := laptop.signIn(jane, password); p != nil || out.SignedIn == nil {
+		t.Errorf("after the account was enabled: %v", p)
+	}
 }
