@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// server is the account server's process.
+type server struct {
+	binary, data, address string
+	process               *exec.Cmd
+	log                   *bytes.Buffer
+}
+
+func newServer(binary, data string) (*server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	return &server{binary: binary, data: data, address: l.Addr().String()}, nil
+}
+
+func (s *server) url() string { return "http://" + s.address }
+
+func (s *server) start(ctx context.Context) error {
+	c := exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.address)
+	s.log = new(bytes.Buffer)
+	c.Stderr = s.log
+	if err := c.Start(); err != nil {
+		return err
+	}
+	s.process = c
+	if err := s.ready(ctx, 20*time.Second); err != nil {
+		s.kill()
+		return fmt.Errorf("%w\n%s", err, s.log)
+	}
+	return nil
+}
+
+// ready waits until the server can keep what it must.
+func (s *server) ready(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for ; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url()+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("the server does not become ready")
+}
+
+// kill ends it as a power failure of the process would: at once.
+func (s *server) kill() {
+	if s.process == nil {
+		return
+	}
+	s.process.Process.Kill()
+	s.process.Wait()
+	s.process = nil
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// failSyncs lets every fsync and fdatasync of the server fail with EIO, from
+// when it returns until right is called.
+func (s *server) failSyncs() (right func(), err error) {
+	pid := s.process.Process.Pid
+	c := exec.Command("strace", "-f", "-qq", "-p", strconv.Itoa(pid), "-o", os.DevNull, "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
+	said := new(bytes.Buffer)
+	c.Stderr = said
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("%w (make deps installs strace)", err)
+	}
+	right = sync.OnceFunc(func() {
+		c.Process.Signal(os.Interrupt)
+		c.Wait()
+	})
+	for range 500 {
+		if traced(pid) {
+			return right, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	right()
+	return nil, fmt.Errorf("strace could not attach to the server: %s", said)
+}
+
+// traced reports whether each thread of a process is being traced.
+func traced(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, t := range threads {
+		b, err := os.ReadFile(t)
+		if err != nil || bytes.Contains(b, []byte("TracerPid:\t0\n")) {
+			return false
+		}
+	}
+	return true
+}
