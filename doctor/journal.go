@@ -64,9 +64,13 @@ type Entry struct {
 	Cause   cause.Code `json:"cause"`
 	Do      string     `json:"do"`
 	Undoes  string     `json:"undoes,omitempty"`
-	State   string     `json:"state"` // begun, done, undone
+	State   string     `json:"state"` // begun, done, undone, left
 	Changes []Changed  `json:"changes"`
 }
+
+// Left reports whether the repair was interrupted and could not be finished:
+// the old contents lie in the journal's folder, for a person to put back.
+func (e Entry) Left() bool { return e.State == left }
 
 // Changed is a change as the journal keeps it: the contents lie beside it.
 type Changed struct {
@@ -82,6 +86,7 @@ const (
 	begun  = "begun"
 	done   = "done"
 	undone = "undone"
+	left   = "left" // interrupted, and its files were changed before it was finished
 )
 
 // Journal makes repairs in one folder. Before a file is touched, a folder
@@ -201,8 +206,10 @@ func (j *Journal) save(dir string, e Entry) error {
 
 // finish brings every file to what the entry wants, and marks it done. Files
 // that are there already are left; so it can be run again after any interruption.
+// Nothing is touched when a file is neither what it was nor what it becomes.
 func (j *Journal) finish(e *Entry) error {
-	dir := filepath.Join(j.Dir, repairsDir, e.ID)
+	dir := j.Kept(*e)
+	var todo []int
 	for i, c := range e.Changes {
 		now, err := j.Read(c.File)
 		if err != nil {
@@ -210,11 +217,14 @@ func (j *Journal) finish(e *Entry) error {
 		}
 		switch now.Sum() {
 		case c.After:
-			continue
 		case c.Before:
+			todo = append(todo, i)
 		default:
 			return fmt.Errorf("%s: %w", c.File, ErrChanged)
 		}
+	}
+	for _, i := range todo {
+		c := e.Changes[i]
 		path := filepath.Join(j.Dir, c.File)
 		if c.After == "none" {
 			if err := j.tick(); err != nil {
@@ -228,11 +238,11 @@ func (j *Journal) finish(e *Entry) error {
 			}
 			continue
 		}
-		after, err := os.ReadFile(filepath.Join(dir, "after-"+strconv.Itoa(i)))
+		after, err := kept(dir, "after", i, c.After, c.AfterMode)
 		if err != nil {
 			return err
 		}
-		if err := j.put(path, Content{after, c.AfterMode}); err != nil {
+		if err := j.put(path, after); err != nil {
 			return err
 		}
 	}
@@ -323,12 +333,17 @@ func (j *Journal) entry(id string) (Entry, error) {
 	}
 	var e Entry
 	if err := json.Unmarshal(b, &e); err != nil || e.ID != id {
-		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s", id, filepath.Join(j.Dir, repairsDir, id))
+		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s; move that folder away to go on", id, j.Kept(Entry{ID: id}))
 	}
 	return e, nil
 }
 
-// Resume finishes repairs that were interrupted, and returns them.
+// Kept is the folder with what a repair has kept.
+func (j *Journal) Kept(e Entry) string { return filepath.Join(j.Dir, repairsDir, e.ID) }
+
+// Resume finishes repairs that were interrupted, and returns them. One whose
+// files were changed since is left as it is, once and for all (see Entry.Left):
+// what came after it is somebody's work, and the doctor must be able to go on.
 func (j *Journal) Resume() ([]Entry, error) {
 	all, err := j.List()
 	if err != nil {
@@ -339,7 +354,12 @@ func (j *Journal) Resume() ([]Entry, error) {
 		if e.State != begun {
 			continue
 		}
-		if err := j.finish(&e); err != nil {
+		err := j.finish(&e)
+		if errors.Is(err, ErrChanged) {
+			e.State = left
+			err = j.save(j.Kept(e), e)
+		}
+		if err != nil {
 			return finished, fmt.Errorf("repair %s was interrupted and cannot be finished: %w", e.ID, err)
 		}
 		finished = append(finished, e)
@@ -374,8 +394,11 @@ func (j *Journal) Undo(id string) (Entry, error) {
 	if e.State == undone {
 		return e, ErrUndone
 	}
+	if e.Left() {
+		return e, fmt.Errorf("repair %s was interrupted, and its files have changed since: what it kept is in %s", e.ID, j.Kept(e))
+	}
 	r := Repair{Cause: e.Cause, Do: "Undo repair " + e.ID + "."}
-	dir := filepath.Join(j.Dir, repairsDir, e.ID)
+	dir := j.Kept(e)
 	for i := len(e.Changes) - 1; i >= 0; i-- {
 		c := e.Changes[i]
 		before, err := kept(dir, "before", i, c.Before, c.BeforeMode)
@@ -405,7 +428,7 @@ func kept(dir, name string, i int, sum string, mode fs.FileMode) (Content, error
 	}
 	c := Content{b, mode}
 	if c.Sum() != sum {
-		return c, fmt.Errorf("the kept file %s is damaged: nothing was changed", filepath.Join(dir, name+"-"+strconv.Itoa(i)))
+		return c, fmt.Errorf("the kept file %s is damaged, and was not used", filepath.Join(dir, name+"-"+strconv.Itoa(i)))
 	}
 	return c, nil
 }

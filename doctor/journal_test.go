@@ -206,6 +206,7 @@ func TestUndoByID(t *testing.T) {
 // TestUndoLatest: without an ID, repairs are taken back from the newest on;
 // numbers count, not names.
 func TestUndoLatest(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j := journal(dir, nil)
 	const n = 12
@@ -233,6 +234,7 @@ func TestUndoLatest(t *testing.T) {
 // TestRefusesChanged: what is not as it was shown is not touched, whichever
 // file it is and whatever is other about it.
 func TestRefusesChanged(t *testing.T) {
+	t.Parallel()
 	changes := map[string]func(path string) error{
 		"content": func(p string) error {
 			f, err := os.OpenFile(p, os.O_APPEND|os.O_WRONLY, 0)
@@ -343,6 +345,7 @@ func resume(t *testing.T, dir string, before, after files) bool {
 
 // TestApplyInterrupted cuts Apply at each of its steps.
 func TestApplyInterrupted(t *testing.T) {
+	t.Parallel()
 	const fewest = 20 // steps there must be at least, or the hook is not called
 	made := false
 	for n := 1; ; n++ {
@@ -385,6 +388,7 @@ func TestApplyInterrupted(t *testing.T) {
 
 // TestUndoInterrupted cuts Undo at each of its steps.
 func TestUndoInterrupted(t *testing.T) {
+	t.Parallel()
 	taken := false
 	for n := 1; ; n++ {
 		dir := folder(t)
@@ -425,6 +429,7 @@ func TestUndoInterrupted(t *testing.T) {
 
 // TestResumeInterrupted cuts Apply in its middle, and Resume at each of its steps.
 func TestResumeInterrupted(t *testing.T) {
+	t.Parallel()
 	for n := 1; ; n++ {
 		dir := folder(t)
 		j := journal(dir, nil)

@@ -80,11 +80,15 @@ func (d *examination) run(ctx context.Context, fix, show, yes bool) error {
 		return err
 	}
 	defer unlock()
-	resumed, err := d.journal.Resume()
+	resumed, err := d.resume()
 	if err != nil {
 		return err
 	}
 	for _, r := range resumed {
+		if r.Left() {
+			d.e.note("repair %s was interrupted, and its files have changed since: they are left as they are; what it kept is in %s", r.ID, d.journal.Kept(r))
+			continue
+		}
 		d.e.note("finished repair %s, which was interrupted; to take it back: readmit undo %s", r.ID, r.ID)
 	}
 	ex, err := d.examiner.Examine(ctx, d.watcher())
@@ -239,6 +243,16 @@ func (d *examination) repair(plan []doctor.Repair, fix, yes bool) (guide []strin
 	return guide, nil
 }
 
+// resume finishes what was interrupted, while no other command changes the home.
+func (d *examination) resume() ([]doctor.Entry, error) {
+	unlock, err := d.examiner.Agent.Home.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return d.journal.Resume()
+}
+
 // apply makes a repair while no other command changes the home.
 func (d *examination) apply(r doctor.Repair) (doctor.Entry, error) {
 	unlock, err := d.examiner.Agent.Home.Lock()
@@ -318,6 +332,11 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 				return err
 			}
 			defer unlock()
+			unlockHome, err := a.Home.Lock()
+			if err != nil {
+				return err
+			}
+			defer unlockHome()
 			j := &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now}
 			if _, err := j.Resume(); err != nil {
 				return err
@@ -326,11 +345,6 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 			if len(args) > 0 {
 				id = args[0]
 			}
-			unlockHome, err := a.Home.Lock()
-			if err != nil {
-				return err
-			}
-			defer unlockHome()
 			done, err := j.Undo(id)
 			if err != nil {
 				return err
