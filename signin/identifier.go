@@ -12,7 +12,19 @@ import (
 // folded, without surrounding space. It happens once, here, so that spellings
 // share an account, a counter and an OPRF key.
 func Normalise(identifier string) string {
-	return norm.NFC.String(cases.Fold().String(norm.NFC.String(strings.TrimSpace(identifier))))
+	return norm.NFC.String(cases.Fold().String(strings.Map(upCherokee, norm.NFC.String(strings.TrimSpace(identifier)))))
+}
+
+// upCherokee writes Cherokee in the capitals that the folding expects: it turns
+// each of its two cases into the other, so that no spelling would find another.
+func upCherokee(r rune) rune {
+	switch {
+	case r >= 0xab70 && r <= 0xabbf:
+		return r - 0xab70 + 0x13a0
+	case r >= 0x13f8 && r <= 0x13fd:
+		return r - 8
+	}
+	return r
 }
 
 // ValidIdentifier reports whether an account can be made with the identifier:
