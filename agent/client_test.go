@@ -292,7 +292,7 @@ func TestOtherServers(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			io.WriteString(w, `{"title":"Forbidden","status":403}`)
 		},
-		"without an end": func(w http.ResponseWriter, r *http.Request) {
+		"longer than any answer": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, `{"protocol":1,"x":"`)
 			for range 2 * maxAnswer / 1024 {
@@ -300,6 +300,7 @@ func TestOtherServers(t *testing.T) {
 					return
 				}
 			}
+			io.WriteString(w, `"}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
