@@ -21,13 +21,14 @@ var cheap = opaque.Stretch{Memory: 19 << 10, Time: 2, Threads: 1}
 
 // machine is a device with a key of its own, as a client sees it.
 type machine struct {
-	w       *world
-	key     device.Key
-	name    string
-	off     time.Duration // its clock minus the server's
-	version string
-	stretch opaque.Stretch // of the records it makes
-	in      api.SignedIn
+	w          *world
+	key        device.Key
+	name       string
+	off        time.Duration // its clock minus the server's
+	version    string
+	stretch    opaque.Stretch // of the records it makes
+	invitation string
+	in         api.SignedIn
 
 	mu    sync.Mutex
 	known map[string][]byte // stretched passwords by account and password
@@ -97,13 +98,13 @@ func (m *machine) signUp(account, password string) *api.Problem {
 	r, req, err := opaque.StartRegistration([]byte(password))
 	must(m.w.t, err)
 	var started api.SignUpStarted
-	if p := m.call(api.PathSignUpStart, api.SignUpStart{Account: account, Request: req, Client: m.client()}, &started); p != nil {
+	if p := m.call(api.PathSignUpStart, api.SignUpStart{Account: account, Invitation: m.invitation, Request: req, Client: m.client()}, &started); p != nil {
 		return p
 	}
 	record, _, err := r.Finish(started.Response, m.stretch)
 	must(m.w.t, err)
 	return m.call(api.PathSignUpFinish, api.SignUpFinish{
-		Account: account, Record: record, Stretch: wire(m.stretch), DeviceName: m.name, Client: m.client(),
+		Account: account, Invitation: m.invitation, Record: record, Stretch: wire(m.stretch), DeviceName: m.name, Client: m.client(),
 	}, &m.in)
 }
 

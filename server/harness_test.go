@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,16 +91,18 @@ func (f *faulty) Ready(ctx context.Context) error {
 
 // world is a server on a real store, with the clock in the test's hand.
 type world struct {
-	t      testing.TB
-	dir    string
-	clock  *clock
-	logs   *logBuffer
-	errors *logBuffer // all bodies of answers that are problems
-	store  *faulty
-	keys   *keys.Ring
-	server *server.Server
-	public http.Handler
-	admin  http.Handler
+	t       testing.TB
+	dir     string
+	clock   *clock
+	proxy   netip.Addr
+	invited bool // whether sign-up needs an invitation
+	logs    *logBuffer
+	errors  *logBuffer // all bodies of answers that are problems
+	store   *faulty
+	keys    *keys.Ring
+	server  *server.Server
+	public  http.Handler
+	admin   http.Handler
 }
 
 func newWorld(t testing.TB) *world {
@@ -125,7 +128,7 @@ func (w *world) start() {
 	w.keys, err = keys.Open(ctx, w.store, master, w.clock.now)
 	must(w.t, err)
 	w.server, err = server.New(ctx, server.Options{
-		URL: publicURL, Open: true, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now),
+		URL: publicURL, Open: !w.invited, Proxy: w.proxy, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now),
 		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(w.t, err)
