@@ -173,11 +173,17 @@ func (s *Service) look(ctx context.Context, c incident.Content, by gate.Caller, 
 		if d, err := tx.Device(c.Account, by.Key); err == nil {
 			line.Device = d.Name
 		}
-		account.Hot.Seq[store.RingLooks]++
+		// Whoever has an incident can look with any number of keys: that must not
+		// push out the looks of those who were told something.
+		ring := store.RingLooks
+		if to == cause.Anyone {
+			ring = store.RingStrangers
+		}
+		account.Hot.Seq[ring]++
 		if err := tx.SaveSubjectHot(account.ID, account.Hot); err != nil {
 			return err
 		}
-		return tx.Append(line.Entry(store.RingLooks, account.Hot.Seq[store.RingLooks]))
+		return tx.Append(line.Entry(ring, account.Hot.Seq[ring]))
 	})
 }
 
