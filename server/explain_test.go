@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/store"
 )
 
 // TestAudiences asks about each kind of refusal as everybody who can ask. What
@@ -121,6 +123,25 @@ func TestLooksAreRecordedForTheOwner(t *testing.T) {
 	if seen["holder"] != "laptop" || seen["operator"] != "operator" {
 		t.Errorf("who looked: %v", seen)
 	}
+}
+
+// TestLooksAreNotPushedOut: whoever holds an incident can look at it with any
+// number of keys.
+func TestLooksAreNotPushedOut(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	p := w.machine("stranger").fail(jane)
+	w.forOperator(p)
+	for range 2 * store.RingSize {
+		w.machine("looker").explain(p, false)
+	}
+	seen := slices.ContainsFunc(w.activity(jane), func(a api.Activity) bool {
+		return a.What == "explanation read of "+p.Reference+" by operator"
+	})
+	if !seen {
+		t.Error("strangers' looks push the operator's out of the owner's sight")
+	}
+	laptop.asOwner(t, p, "password-wrong")
 }
 
 func TestLooksAreLimited(t *testing.T) {
