@@ -37,9 +37,9 @@ deny ID" ends its attempt.`,
 					fmt.Fprintln(w, "no device asks to sign in")
 					return
 				}
-				rows := [][]string{{"ID", "DEVICE", "SYSTEM", "CLIENT", "FROM", "ASKED", "STATUS"}}
+				rows := [][]string{{"ID", "DEVICE", "CLIENT", "FROM", "ASKED", "STATUS"}}
 				for _, r := range out.Requests {
-					rows = append(rows, []string{r.ID, r.Name, r.System, r.Client, r.Address, when(r.Opened, a.Now()), r.Status})
+					rows = append(rows, []string{r.ID, r.Name, r.Client, r.Address, when(r.Opened, a.Now()), r.Status})
 				}
 				table(w, rows...)
 			})
@@ -67,7 +67,7 @@ countdown until the device is in; elsewhere it is printed once, alone.`,
 			if err := a.OnThing(cmd.Context(), "allow", api.PathAllow, id, &out); err != nil {
 				return err
 			}
-			e.note("%s (%s, %s) asks from %s", out.Name, out.System, out.Client, out.Address)
+			e.note("%s asks from %s, with %s", out.Name, out.Address, out.Client)
 			if e.json || !terminal(e.stdout) {
 				return e.data(out, func(w io.Writer) { fmt.Fprintln(w, clean(out.Code)) })
 			}

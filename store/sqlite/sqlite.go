@@ -10,6 +10,8 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"readmit.dev/readmit/store"
@@ -60,6 +62,9 @@ func open(dir string, f *faults) (_ *Store, err error) {
 			s.release()
 		}
 	}()
+	if err = private(filepath.Join(dir, file)); err != nil {
+		return nil, err
+	}
 	if s.writer, err = s.connect(false); err != nil {
 		return nil, err
 	}
@@ -78,6 +83,16 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	}
 	go s.write()
 	return s, nil
+}
+
+// private makes the database readable by its owner alone, whatever the folder
+// and the umask; SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return unavailable(err)
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // Close lets the group at work and the readers finish, and gives the folder

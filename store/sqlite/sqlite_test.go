@@ -114,6 +114,27 @@ func TestOneProcessHasTheFolder(t *testing.T) {
 	again.Close()
 }
 
+func TestOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, file)
+	if err := os.WriteFile(path, nil, 0o644); err != nil { // as an older umask left it
+		t.Fatal(err)
+	}
+	s := openIn(t, dir, &faults{})
+	if err := appendNumbered(s, 1, 10); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %o", name, info.Mode().Perm())
+		}
+	}
+}
+
 func TestFolderMissing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), dir) {
