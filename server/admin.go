@@ -32,7 +32,9 @@ func (s *Server) AdminHandler() http.Handler {
 				return
 			}
 			out, err := h(r.Context(), body)
-			s.answer(w, out, err)
+			if s.answer(w, out, err) < http.StatusBadRequest {
+				s.log.Info("operator", "did", path)
+			}
 		})
 	}
 	mux.HandleFunc("GET "+api.AdminPolicy, func(w http.ResponseWriter, _ *http.Request) {
@@ -76,7 +78,6 @@ func (s *Server) adminSetPolicy(ctx context.Context, body []byte) (any, error) {
 	if err := s.accounts.SetPolicy(ctx, p); err != nil {
 		return nil, err
 	}
-	s.log.Info("policy changed")
 	return api.AdminPolicyState{Policy: p}, nil
 }
 
