@@ -76,6 +76,22 @@ func missing(err error) bool {
 
 // key returns the device's key, and makes one at first need.
 func (a *Agent) key() (Identity, device.Key, error) {
+	i, k, err := a.keyInHand()
+	if err != nil || i.Key != "" {
+		return i, k, err
+	}
+	pem, err := k.MarshalPEM()
+	if err != nil {
+		return i, k, err
+	}
+	i = Identity{Key: string(pem)}
+	return i, k, a.Home.SaveIdentity(i)
+}
+
+// keyInHand returns the device's key, or, where it has none yet, one that is
+// kept nowhere: asking changes no file, and a repair that has just moved a
+// damaged enrolment aside can still be undone.
+func (a *Agent) keyInHand() (Identity, device.Key, error) {
 	i, err := a.Home.Identity()
 	if err == nil {
 		k, err := device.ParseKey([]byte(i.Key))
@@ -88,15 +104,7 @@ func (a *Agent) key() (Identity, device.Key, error) {
 		return i, device.Key{}, err
 	}
 	k, err := device.GenerateKey()
-	if err != nil {
-		return i, k, err
-	}
-	pem, err := k.MarshalPEM()
-	if err != nil {
-		return i, k, err
-	}
-	i = Identity{Key: string(pem)}
-	return i, k, a.Home.SaveIdentity(i)
+	return Identity{}, k, err
 }
 
 // call makes a signed call; a refusal is kept and comes back as RefusedError.

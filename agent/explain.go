@@ -41,7 +41,7 @@ func (a *Agent) Explain(ctx context.Context, incident string) (Explained, error)
 		ask.Incident = incident
 		kept, known = a.Home.IncidentOf(incident)
 	}
-	id, key, err := a.key()
+	id, key, err := a.keyInHand()
 	if err != nil {
 		return Explained{}, err
 	}
@@ -107,7 +107,7 @@ func (a *Agent) Seen(id Identity, i Incident, hello api.Hello) []cause.Fact {
 
 // Client opens a client to a server for this device's key.
 func (a *Agent) Client(server string) (*Client, error) {
-	_, key, err := a.key()
+	_, key, err := a.keyInHand()
 	if err != nil {
 		return nil, err
 	}
