@@ -121,6 +121,11 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 			ex.files[files[i]] = e.Problem
 		}
 	}
+	for i, id := range ids { // a whole file with a key that is none serves nobody
+		if _, err := agent.Thumbprint(id); err != nil && usable(ex.files[files[i]]) {
+			ex.files[files[i]] = agent.Malformed
+		}
+	}
 	for _, name := range r.incidents() {
 		var i agent.Incident
 		if e := new(agent.StateError); errors.As(h.Load(name, &i), &e) {
