@@ -9,9 +9,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,25 +47,39 @@ func sign(t testing.TB, k Key, r Request) string {
 	return p
 }
 
+// verified is Verify, after it has seen that a Verifier says the same: one that
+// does not know the key, and one that does.
+func verified(t testing.TB, proof string, want Expectation) (Seen, error) {
+	t.Helper()
+	seen, err := Verify(proof, want)
+	v := NewVerifier()
+	for _, state := range []string{"new", "that has seen the key"} {
+		if also, alsoErr := v.Verify(proof, want); also != seen || !errors.Is(alsoErr, err) {
+			t.Errorf("Verify says %+v, %v; a Verifier %s %+v, %v", seen, err, state, also, alsoErr)
+		}
+	}
+	return seen, err
+}
+
 func TestProof(t *testing.T) {
 	k := newTestKey(t)
 	p := sign(t, k, request)
-	seen, err := Verify(p, wanted)
+	seen, err := verified(t, p, wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if seen.Thumbprint != k.Thumbprint() || !seen.Time.Equal(request.Time) || seen.Nonce != request.Nonce || seen.ID == [16]byte{} {
 		t.Errorf("%+v", seen)
 	}
-	if again, err := Verify(p, wanted); err != nil || again.ID != seen.ID {
+	if again, err := verified(t, p, wanted); err != nil || again.ID != seen.ID {
 		t.Errorf("the same proof is named %x and %x, %v", seen.ID, again.ID, err)
 	}
-	if next, err := Verify(sign(t, k, request), wanted); err != nil || next.ID == seen.ID {
+	if next, err := verified(t, sign(t, k, request), wanted); err != nil || next.ID == seen.ID {
 		t.Errorf("two proofs of one message have one name, %v", err)
 	}
 
 	empty := Request{Method: "GET", URL: "https://id.example.org/v1/whoami", Time: request.Time}
-	if _, err := Verify(sign(t, k, empty), Expectation{Method: "GET", URL: empty.URL}); err != nil {
+	if _, err := verified(t, sign(t, k, empty), Expectation{Method: "GET", URL: empty.URL}); err != nil {
 		t.Errorf("without a body and a nonce: %v", err)
 	}
 }
@@ -81,7 +97,7 @@ func TestProofIsForOneMessage(t *testing.T) {
 		"body's end":   {"POST", request.URL, append([]byte{}, append(body, '\n')...)},
 		"without body": {"POST", request.URL, nil},
 	} {
-		if _, err := Verify(p, want); !errors.Is(err, ErrProof) {
+		if _, err := verified(t, p, want); !errors.Is(err, ErrProof) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -144,7 +160,7 @@ func TestForgedProofs(t *testing.T) {
 		}
 		return m
 	}
-	if _, err := Verify(forged(t, header, payload, good), wanted); err != nil {
+	if _, err := verified(t, forged(t, header, payload, good), wanted); err != nil {
 		t.Fatalf("made by hand and right: %v", err)
 	}
 
@@ -175,6 +191,7 @@ func TestForgedProofs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	zero := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
 	symmetric := map[string]any{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString(raw)}
 
 	for name, p := range map[string]string{
@@ -188,6 +205,13 @@ func TestForgedProofs(t *testing.T) {
 		"ES384":                    forged(t, with(with(header, "alg", "ES384"), "jwk", jwk(t, &p384.PublicKey)), payload, es384),
 		"ES256 named, P-384 key":   forged(t, with(header, "jwk", jwk(t, &p384.PublicKey)), payload, es384),
 		"private key in jwk":       forged(t, with(header, "jwk", jwk(t, k.private)), payload, good),
+		"an empty d in jwk":        forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "d", "")), payload, good),
+		"a point off the curve":    forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "y", jwk(t, &other.private.PublicKey)["y"])), payload, good),
+		"the point zero":           forged(t, with(header, "jwk", with(with(jwk(t, &k.private.PublicKey), "x", zero), "y", zero)), payload, func([]byte) []byte { return make([]byte, 64) }),
+		"a short coordinate":       forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "x", zero[:42])), payload, good),
+		"no coordinate":            forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "y", nil)), payload, good),
+		"kty RSA":                  forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "kty", "RSA")), payload, good),
+		"crv P-384":                forged(t, with(header, "jwk", with(jwk(t, &k.private.PublicKey), "crv", "P-384")), payload, good),
 		"another's key in jwk":     forged(t, with(header, "jwk", jwk(t, &other.private.PublicKey)), payload, good),
 		"no jwk":                   forged(t, with(header, "jwk", nil), payload, good),
 		"typ JWT":                  forged(t, with(header, "typ", "JWT"), payload, good),
@@ -211,7 +235,7 @@ func TestForgedProofs(t *testing.T) {
 		"followed by something":    forged(t, header, payload, good) + ".x",
 		"a second proof beside it": forged(t, header, payload, good) + "," + forged(t, header, payload, good),
 	} {
-		seen, err := Verify(p, wanted)
+		seen, err := verified(t, p, wanted)
 		if !errors.Is(err, ErrProof) || err.Error() != ErrProof.Error() {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -230,7 +254,7 @@ func TestLongProof(t *testing.T) {
 	}{{2000, true}, {4000, false}} {
 		r := request
 		r.URL += strings.Repeat("a", c.path)
-		_, err := Verify(sign(t, k, r), Expectation{Method: r.Method, URL: r.URL, Body: body})
+		_, err := verified(t, sign(t, k, r), Expectation{Method: r.Method, URL: r.URL, Body: body})
 		if (err == nil) != c.ok {
 			t.Errorf("a path of %d more: %v", c.path, err)
 		}
@@ -240,19 +264,19 @@ func TestLongProof(t *testing.T) {
 // Any byte of a proof that changes what it says makes it none.
 func TestTamperedProof(t *testing.T) {
 	p := sign(t, newTestKey(t), request)
-	seen, err := Verify(p, wanted)
+	seen, err := verified(t, p, wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range p {
 		b := []byte(p)
 		b[i] ^= 1
-		if got, err := Verify(string(b), wanted); err == nil && got != seen {
+		if got, err := verified(t, string(b), wanted); err == nil && got != seen {
 			t.Fatalf("byte %d changed: accepted as %+v", i, got)
 		}
 	}
 	for i := range p {
-		if _, err := Verify(p[:i], wanted); err == nil && i < len(p)-1 {
+		if _, err := verified(t, p[:i], wanted); err == nil && i < len(p)-1 {
 			t.Fatalf("cut to %d of %d: accepted", i, len(p))
 		}
 	}
@@ -262,7 +286,7 @@ func TestTamperedProof(t *testing.T) {
 // It is the same proof still.
 func TestSecondFormIsTheSameProof(t *testing.T) {
 	p := sign(t, newTestKey(t), request)
-	seen, err := Verify(p, wanted)
+	seen, err := verified(t, p, wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +301,7 @@ func TestSecondFormIsTheSameProof(t *testing.T) {
 	if second == p {
 		t.Fatal("the forms are the same")
 	}
-	if again, err := Verify(second, wanted); err == nil && again.ID != seen.ID {
+	if again, err := verified(t, second, wanted); err == nil && again.ID != seen.ID {
 		t.Error("one proof is good twice")
 	}
 }
@@ -293,12 +317,19 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	good := sign(f, k, request)
+	warm := NewVerifier()
+	if _, err := warm.Verify(good, wanted); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Add(forged(f, map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(f, k.private)}, map[string]any{"jti": "a"}, es256(f, k.private)))
 	f.Fuzz(func(t *testing.T, p string) {
-		seen, err := Verify(p, wanted)
+		seen, err := verified(t, p, wanted)
+		if known, knownErr := warm.Verify(p, wanted); known != seen || !errors.Is(knownErr, err) {
+			t.Fatalf("%+v, %v, and of a key that is known %+v, %v", seen, err, known, knownErr)
+		}
 		switch {
 		case err != nil && (!errors.Is(err, ErrProof) || seen != Seen{}):
 			t.Fatalf("%+v, %v", seen, err)
@@ -308,10 +339,91 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// What a Verifier remembers is the key of a header, never that a proof by it
+// was good; and it remembers a bounded number.
+func TestVerifierRemembersKeys(t *testing.T) {
+	k, other := newTestKey(t), newTestKey(t)
+	v := NewVerifier()
+	good := sign(t, k, request)
+	if _, err := v.Verify(good, wanted); err != nil {
+		t.Fatal(err)
+	}
+	next := request
+	next.Nonce = "another"
+	header, rest, _ := strings.Cut(good, ".")
+	_, othersRest, _ := strings.Cut(sign(t, other, request), ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	_, signature, _ := strings.Cut(othersRest, ".")
+	for name, p := range map[string]string{
+		"another's payload and signature": header + "." + othersRest,
+		"another's signature":             header + "." + payload + "." + signature,
+		"no signature":                    header + "." + payload + ".",
+		"no payload":                      header + "..",
+		"the header alone":                header,
+	} {
+		if _, err := v.Verify(p, wanted); !errors.Is(err, ErrProof) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if seen, err := v.Verify(sign(t, k, next), wanted); err != nil || seen.Nonce != "another" || seen.Thumbprint != k.Thumbprint() {
+		t.Errorf("the next proof: %+v, %v", seen, err)
+	}
+	if len(v.keys[0]) != 1 {
+		t.Errorf("%d headers are remembered after one key", len(v.keys[0]))
+	}
+
+	for i := range generation {
+		v.keys[0][fmt.Sprint(i)] = public{}
+	}
+	if _, err := v.Verify(sign(t, other, request), wanted); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(good, wanted); err != nil {
+		t.Errorf("after %d other keys: %v", generation, err)
+	}
+	if n := len(v.keys[0]); n > 2 {
+		t.Errorf("%d headers in a new generation", n)
+	}
+	long := forged(t, map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(t, &other.private.PublicKey), "pad": strings.Repeat("a", 1000)},
+		map[string]any{"jti": "one", "htm": request.Method, "htu": request.URL, "iat": 1, "bh": bodyHash(body)}, es256(t, other.private))
+	before := len(v.keys[0])
+	if _, err := v.Verify(long, wanted); err != nil || len(v.keys[0]) != before {
+		t.Errorf("a header of 1000 characters: %v, %d remembered", err, len(v.keys[0]))
+	}
+}
+
+func TestVerifierAtOnce(t *testing.T) {
+	v := NewVerifier()
+	var all sync.WaitGroup
+	for range 8 {
+		k := newTestKey(t)
+		p := sign(t, k, request)
+		for range 4 {
+			all.Go(func() {
+				for range 20 {
+					if seen, err := v.Verify(p, wanted); err != nil || seen.Thumbprint != k.Thumbprint() {
+						t.Errorf("%+v, %v", seen, err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
 func BenchmarkVerify(b *testing.B) {
 	p := sign(b, newTestKey(b), request)
 	for b.Loop() {
 		if _, err := Verify(p, wanted); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerifier(b *testing.B) {
+	v, p := NewVerifier(), sign(b, newTestKey(b), request)
+	for b.Loop() {
+		if _, err := v.Verify(p, wanted); err != nil {
 			b.Fatal(err)
 		}
 	}
