@@ -122,7 +122,7 @@ type state struct {
 
 const (
 	stateLabel = "sign-in state"
-	stateSize  = 2560
+	stateSize  = 2048
 )
 
 // NewID makes a random ID.
