@@ -227,6 +227,7 @@ func TestForgedProofs(t *testing.T) {
 		"no signature":             forged(t, header, payload, nothing),
 		"signature of zeros":       forged(t, header, payload, func([]byte) []byte { return make([]byte, 64) }),
 		"short signature":          forged(t, header, payload, func(b []byte) []byte { return good(b)[:63] }),
+		"long signature":           forged(t, header, payload, func(b []byte) []byte { return append(good(b), 0) }),
 		"empty":                    "",
 		"dots":                     "..",
 		"not base64":               "?.?.?",
@@ -398,6 +399,15 @@ func TestVerifierAtOnce(t *testing.T) {
 	for range 8 {
 		k := newTestKey(t)
 		p := sign(t, k, request)
+		all.Go(func() {
+			for i := range 300 {
+				h := forged(t, map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(t, &k.private.PublicKey), "pad": i}, nil, func([]byte) []byte { return nil })
+				header, _, _ := strings.Cut(h, ".")
+				if by, err := v.read(header); err != nil || by.thumb != k.Thumbprint() {
+					t.Errorf("%x, %v", by.thumb, err)
+				}
+			}
+		})
 		for range 4 {
 			all.Go(func() {
 				for range 20 {
