@@ -88,6 +88,7 @@ func (b *bench) measure(do step) (rate, error) {
 		if runs[i], err = b.once(f, do, b.seconds); err != nil {
 			return rate{}, err
 		}
+		fmt.Fprintf(b.log, "bench: %.0f/s, server %.2f ms each\n", runs[i].perSecond, ms(runs[i].serverCPU))
 	}
 	slices.SortFunc(runs, func(x, y rate) int { return int(x.perSecond - y.perSecond) })
 	return runs[len(runs)/2], nil
