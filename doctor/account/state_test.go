@@ -44,6 +44,15 @@ func what(r doctor.Repair) map[string]string {
 	return out
 }
 
+// told is a plan without the contents, which are secret.
+func told(plan []doctor.Repair) []map[string]string {
+	var out []map[string]string
+	for _, r := range plan {
+		out = append(out, what(r))
+	}
+	return out
+}
+
 // TestDamage brings every file into every bad state. What is intact is put
 // back, the rest moved aside; undo brings the damage back byte for byte.
 func TestDamage(t *testing.T) {
@@ -72,7 +81,7 @@ func TestDamage(t *testing.T) {
 				must(t, err)
 				if c.problem == agent.Missing && c.does[file] == "" { // never had one
 					if found(ex) != "" || len(plan) > 0 || !ex.SignedIn {
-						t.Errorf("found %q, plan %v", found(ex), plan)
+						t.Errorf("found %q, plan %v", found(ex), told(plan))
 					}
 					return
 				}
@@ -102,7 +111,7 @@ func TestDamage(t *testing.T) {
 					return
 				}
 				if len(plan) != 1 || len(plan[0].Changes) != 1 || what(plan[0])[file] != c.does[file] || plan[0].Guide != nil {
-					t.Fatalf("plan %v", plan)
+					t.Fatalf("plan %v", told(plan))
 				}
 				if snapshot(t, a) != damage {
 					t.Error("planning changed something")
@@ -184,7 +193,7 @@ func TestBothCopiesDamaged(t *testing.T) {
 			plan, err := ex.Plan(j)
 			must(t, err)
 			if len(plan) != 1 || len(plan[0].Changes) != c.aside || !slices.Equal(plan[0].Guide, SignIn) {
-				t.Fatalf("plan %v", plan)
+				t.Fatalf("plan %v", told(plan))
 			}
 			for file, does := range what(plan[0]) {
 				if does != "aside" {
@@ -216,7 +225,7 @@ func TestRestoredIsPrivate(t *testing.T) {
 	plan, err := ex.Plan(journal(a))
 	must(t, err)
 	if len(plan) != 1 || what(plan[0])[agent.IdentityFile] != "restored" || what(plan[0])[agent.IdentityCopy] != "private" {
-		t.Fatalf("plan %v", plan)
+		t.Fatalf("plan %v", told(plan))
 	}
 	_, err = journal(a).Apply(plan[0])
 	must(t, err)
@@ -240,7 +249,7 @@ func TestUnusableKey(t *testing.T) {
 		plan, err := ex.Plan(journal(a))
 		must(t, err)
 		if found(ex) != "state-damaged" || len(plan) != 1 || what(plan[0])[agent.IdentityFile] != "restored" {
-			t.Fatalf("found %q, plan %v", found(ex), plan)
+			t.Fatalf("found %q, plan %v", found(ex), told(plan))
 		}
 		_, err = journal(a).Apply(plan[0])
 		must(t, err)
@@ -253,7 +262,7 @@ func TestUnusableKey(t *testing.T) {
 		plan, err := ex.Plan(journal(a))
 		must(t, err)
 		if found(ex) != "state-damaged" || len(plan) != 1 || plan[0].Guide == nil {
-			t.Fatalf("found %q, plan %v", found(ex), plan)
+			t.Fatalf("found %q, plan %v", found(ex), told(plan))
 		}
 	})
 }
@@ -287,7 +296,7 @@ func TestKeyMismatch(t *testing.T) {
 		plan, err := ex.Plan(j)
 		must(t, err)
 		if len(plan) != 1 || len(plan[0].Changes) != 1 || what(plan[0])[agent.IdentityFile] != "restored" || plan[0].Guide != nil {
-			t.Fatalf("plan %v", plan)
+			t.Fatalf("plan %v", told(plan))
 		}
 		_, err = j.Apply(plan[0])
 		must(t, err)
@@ -311,7 +320,7 @@ func TestKeyMismatch(t *testing.T) {
 		must(t, err)
 		want := map[string]string{agent.IdentityFile: "aside", agent.IdentityCopy: "aside", agent.SessionFile: "aside"}
 		if len(plan) != 1 || len(what(plan[0])) != len(want) || !slices.Equal(plan[0].Guide, SignIn) {
-			t.Fatalf("plan %v", plan)
+			t.Fatalf("plan %v", told(plan))
 		}
 		for file, does := range what(plan[0]) {
 			if want[file] != does {
@@ -344,6 +353,6 @@ func TestSignedOut(t *testing.T) {
 	plan, err := ex.Plan(journal(a))
 	must(t, err)
 	if found(ex) != "state-damaged" || len(plan) != 1 || what(plan[0])[agent.SessionFile] != "aside" || !slices.Equal(plan[0].Guide, SignIn) {
-		t.Errorf("found %q, plan %v", found(ex), plan)
+		t.Errorf("found %q, plan %v", found(ex), told(plan))
 	}
 }

@@ -38,6 +38,7 @@ func serveFor(m *testing.M) int {
 	}
 	defer os.RemoveAll(data)
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	address, err := freeAddress()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
