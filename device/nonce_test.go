@@ -163,7 +163,7 @@ func TestEachProofCountsOnce(t *testing.T) {
 }
 
 func TestOneOfManyAtOnce(t *testing.T) {
-	const proofs = 2000
+	const proofs = 30000
 	n := NewNonces(newClock().now)
 	var (
 		all  sync.WaitGroup
