@@ -33,7 +33,7 @@ type bench struct {
 	runs    int
 	seconds time.Duration
 	pairs   int
-	only    string
+	parts   []part
 	cores   cores
 	log     io.Writer
 
@@ -59,6 +59,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	b := &bench{log: stderr}
 	var accounts int
 	var asJSON bool
+	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&b.binary, "readmit", "bin/readmit", "the `binary` to measure")
@@ -66,15 +67,20 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&b.runs, "runs", 3, "`how many` runs; the one in the middle counts")
 	f.DurationVar(&b.seconds, "time", 4*time.Second, "`how long` each run is")
 	f.IntVar(&b.pairs, "pairs", 5000, "`how many` pairs of sign-ins are timed")
-	f.StringVar(&b.only, "only", "", "only the parts with these `names`: "+strings.Join(names(), ","))
+	f.StringVar(&only, "only", "", "only the parts with these `names`, with commas: "+strings.Join(names(), ","))
 	f.BoolVar(&asJSON, "json", false, "print JSON instead of a table")
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.seconds < time.Second {
 		return fmt.Errorf("want at least %d accounts, one run of a second and one pair", atOnce)
 	}
 	var err error
+	if b.parts, err = wanted(only); err != nil {
+		return err
+	}
 	if b.cores, err = pin(); err != nil {
 		return err
 	}
@@ -109,10 +115,7 @@ func (b *bench) all(accounts int) (err error) {
 	if err := b.populate(accounts); err != nil {
 		return err
 	}
-	for _, p := range parts {
-		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), p.name) {
-			continue
-		}
+	for _, p := range b.parts {
 		fmt.Fprintf(b.log, "bench: %s\n", p.name)
 		if err := p.do(b); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -189,7 +192,27 @@ var parts = []part{
 }
 
 func names() []string {
-	return []string{"sign-in", "refresh", "whoami", "timing", "failed", "start"}
+	all := make([]string, len(parts))
+	for i, p := range parts {
+		all[i] = p.name
+	}
+	return all
+}
+
+// wanted are the parts to measure: those named, or all.
+func wanted(only string) ([]part, error) {
+	if only == "" {
+		return parts, nil
+	}
+	var some []part
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(names(), ", "))
+		}
+		some = append(some, parts[i])
+	}
+	return some, nil
 }
 
 func (b *bench) add(what string, atLeast float64, r rate) {
