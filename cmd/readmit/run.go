@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !e.ran {
+		// What was not understood has set no flags either.
+		e.json = e.json || slices.Contains(args, "--json")
 		err = usageError{err}
 	}
 	return e.fail(err)
@@ -82,7 +85,24 @@ A device keeps its state in the folder READMIT_HOME.`,
 		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
 		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range append(root.Commands(), root) {
+		if !c.Runnable() {
+			group(c)
+		}
+	}
 	return root
+}
+
+// group completes a command that only holds others: alone it shows its help,
+// and what is none of them is an error, which cobra sees at the root only.
+func group(c *cobra.Command) {
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError{fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())}
+		}
+		return c.Help()
+	}
 }
 
 // clock is the device's clock, or the server's. READMIT_CLOCK_SHIFT moves it,
