@@ -281,7 +281,7 @@ func (d *examination) watcher() doctor.Watcher {
 	if d.e.json {
 		return quiet{}
 	}
-	return &lines{d.e.stdout, terminal(d.e.stdout)}
+	return &lines{d.e.stdout, terminal(d.e.stdout) && d.e.getenv("TERM") != "dumb"}
 }
 
 type quiet struct{}
