@@ -91,12 +91,15 @@ func (s *Service) StartSignUp(ctx context.Context, identifier, invitation string
 		if !a.Ghost {
 			return ErrTaken
 		}
-		next, d := a.Hot.Strangers.Begin(s.Gate.Now())
+		counter, err := tx.Strangers(store.LaneOf(key))
+		if err != nil {
+			return err
+		}
+		next, d := counter.Begin(s.Gate.Now())
 		if !d.Allowed {
 			return ErrSlow
 		}
-		a.Hot.Strangers = next
-		return tx.SaveSubjectHot(a.ID, a.Hot)
+		return tx.SaveStrangers(store.LaneOf(key), next)
 	})
 	if err != nil {
 		return nil, err
@@ -166,11 +169,12 @@ func (s *Service) SignUp(ctx context.Context, identifier, invitation string, rec
 			return err
 		}
 		// The evaluation of StartSignUp led to an account, not to a guess.
-		if found.Hot.Strangers.Open > 0 {
-			found.Hot.Strangers.Open--
-			if err := tx.SaveSubjectHot(found.ID, found.Hot); err != nil {
-				return err
-			}
+		counter, err := tx.Strangers(store.LaneOf(a.Key))
+		if err != nil {
+			return err
+		}
+		if err := tx.SaveStrangers(store.LaneOf(a.Key), counter.Forgive(0, now)); err != nil {
+			return err
 		}
 		if err := tx.AddSubject(a); err != nil {
 			return err

@@ -119,7 +119,10 @@ func (s *Service) Unlock(ctx context.Context, identifier string) error {
 				return err
 			}
 		}
-		a.Hot.Strangers, a.Hot.CodeFailures = lockout.State{}, 0
+		if err := tx.SaveStrangers(store.LaneOf(a.Key), lockout.State{}); err != nil {
+			return err
+		}
+		a.Hot.StrangerFailures, a.Hot.CodeFailures = 0, 0
 		return s.note(tx, &a, "unlocked", operator.Name, operator)
 	})
 }
@@ -127,7 +130,8 @@ func (s *Service) Unlock(ctx context.Context, identifier string) error {
 // Listed is an account as the operator sees it.
 type Listed struct {
 	store.Subject
-	Devices int // enrolled now
+	Devices   int // enrolled now
+	Strangers lockout.State
 }
 
 // List returns all accounts.
@@ -149,6 +153,9 @@ func (s *Service) List(ctx context.Context) ([]Listed, error) {
 				if d.Removed.IsZero() {
 					l.Devices++
 				}
+			}
+			if l.Strangers, err = tx.Strangers(store.LaneOf(a.Key)); err != nil {
+				return err
 			}
 			list = append(list, l)
 		}

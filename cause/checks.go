@@ -19,7 +19,7 @@ const (
 	CheckIdentifier      Check = "identifier"         // what was typed with what this device is enrolled for
 	CheckPassword        Check = "password"           // whether the password's proof was right
 	CheckPasswordChanged Check = "password-changed"   // when the password was last changed
-	CheckStrangers       Check = "strangers-lock"     // failures in a row by devices that are not enrolled, with the limit
+	CheckStrangers       Check = "strangers-lock"     // failures in a row by devices that are not enrolled, here and at identifiers that share the counter, with the limit
 	CheckStrangersUntil  Check = "strangers-until"    // when their way in opens again
 	CheckOwnDevice       Check = "device-lock"        // failures in a row by one enrolled device, with the limit
 	CheckOwnDeviceUntil  Check = "device-until"       // when its way in opens again

@@ -100,6 +100,19 @@ func (s State) Succeed(now time.Time) State {
 	return State{Open: max(0, s.Open-1), OpenUntil: s.OpenUntil}
 }
 
+// Forgive is Succeed for one of several who share a counter: of the failures,
+// own are those of who had the right password. Only where no others are left
+// are the locks forgotten too.
+func (s State) Forgive(own int, now time.Time) State {
+	s = s.settle(now)
+	if own >= s.Failed {
+		return s.Succeed(now)
+	}
+	s.Open = max(0, s.Open-1)
+	s.Failed -= own
+	return s
+}
+
 // settle turns attempts whose time is over into failures, and forgets after a
 // calm time.
 func (s State) settle(now time.Time) State {

@@ -317,3 +317,50 @@ func TestAnySequence(t *testing.T) {
 		})
 	})
 }
+
+// TestForgive: a right password takes back its own failures, nobody else's.
+func TestForgive(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	fail := func(s State, n int) State {
+		for range n {
+			s, _ = s.Begin(now)
+			s = s.Fail(now)
+		}
+		return s
+	}
+	begin := func(s State) State {
+		s, d := s.Begin(now)
+		if !d.Allowed {
+			t.Fatal("not allowed")
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name        string
+		failed, own int
+		want        int
+	}{
+		{"all its own", 4, 4, 0},
+		{"more than are left", 4, 9, 0},
+		{"some of others", 7, 3, 4},
+		{"none its own", 5, 0, 5},
+		{"nothing failed", 0, 0, 0},
+	} {
+		s := begin(fail(State{}, c.failed)).Forgive(c.own, now)
+		if s.Failed != c.want || s.Open != 0 {
+			t.Errorf("%s: %d failed and %d open, want %d and 0", c.name, s.Failed, s.Open, c.want)
+		}
+	}
+	locked := fail(State{}, FailedLimit)
+	after := now.Add(FirstLock + time.Second)
+	s, d := locked.Begin(after)
+	if !d.Allowed {
+		t.Fatal("the lock does not end")
+	}
+	if got := s.Forgive(2, after); got.Locks != 1 {
+		t.Error("a right password at one account forgets a lock that others have earned")
+	}
+	if got := s.Forgive(FailedLimit, after); got.Locks != 0 || got.Failed != 0 {
+		t.Error("a right password does not forget the lock of its own failures")
+	}
+}

@@ -128,8 +128,8 @@ func (s *Server) adminAccounts(ctx context.Context) (any, error) {
 		if !l.Disabled.IsZero() {
 			n.Disabled = l.Disabled.Unix()
 		}
-		if l.Hot.Strangers.Locked(s.gate.Now()) {
-			n.Locked = l.Hot.Strangers.LockedUntil.Unix()
+		if l.Strangers.Locked(s.gate.Now()) {
+			n.Locked = l.Strangers.LockedUntil.Unix()
 		}
 		out.Accounts = append(out.Accounts, n)
 	}

@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/store"
 )
 
 // warm makes m know the stretched password, so that telling a real answer from
@@ -107,6 +108,57 @@ func TestLockedAnswersTestNoGuess(t *testing.T) {
 	must(t, err)
 	if !bytes.Equal(rp, again) {
 		t.Error("two answers of a locked account do not agree: one sender of the same guess sees the lock at once")
+	}
+}
+
+// TestLocksTellNoAccount: a lock can be seen from outside, because the same
+// guess is answered otherwise. So it must come of the same attempts, at the
+// same moment, whether there is an account or not: also of attempts at other
+// identifiers that share the counter.
+func TestLocksTellNoAccount(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled(jane, "laptop")
+	lane := store.LaneOf(w.keys.Lookup(jane))
+	var nobody, other string // without an account, in jane's lane
+	for i := 0; other == ""; i++ {
+		id := fmt.Sprintf("nobody-%d@example.org", i)
+		if store.LaneOf(w.keys.Lookup(id)) != lane {
+			continue
+		}
+		if nobody == "" {
+			nobody = id
+		} else {
+			other = id
+		}
+	}
+	// evaluated is what a stranger sees of a guess that is always the same.
+	_, ke1, err := opaque.StartLogin([]byte("a guess"))
+	must(t, err)
+	evaluated := func(id string) string {
+		var started api.SignInStarted
+		m := w.machine("stranger")
+		p := m.call(api.PathSignInStart, api.SignInStart{Account: id, Purpose: api.ForSignIn, KE1: ke1, Client: m.client()}, &started)
+		wantCode(t, "start", p, 0)
+		return string(started.KE2[:32])
+	}
+	for _, guessedAt := range []string{jane, nobody, other} {
+		open := map[string]string{jane: evaluated(jane), nobody: evaluated(nobody)}
+		stranger := w.machine("stranger")
+		for range lockout.FailedLimit {
+			stranger.fail(guessedAt)
+		}
+		for _, id := range []string{jane, nobody} {
+			if evaluated(id) == open[id] {
+				t.Errorf("guesses at %s do not lock %s", guessedAt, id)
+			}
+		}
+		w.clock.advance(25 * time.Hour)
+		for _, id := range []string{jane, nobody} {
+			if evaluated(id) != open[id] {
+				t.Errorf("after guesses at %s the lock of %s does not end", guessedAt, id)
+			}
+		}
+		w.clock.advance(25 * time.Hour)
 	}
 }
 

@@ -153,6 +153,7 @@ func (l *Listening) Run(ctx context.Context) error {
 			}
 		}()
 	}
+	l.log.Info("answering", "url", l.URL)
 	tended := make(chan struct{})
 	tending, stop := context.WithCancel(ctx)
 	go func() {
@@ -165,6 +166,7 @@ func (l *Listening) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	stop()
+	l.log.Info("stopping")
 	<-tended
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()

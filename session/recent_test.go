@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"readmit.dev/readmit/gate"
-	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/store"
 )
@@ -102,13 +101,13 @@ func TestRefreshIsNotDisturbedByAttempts(t *testing.T) {
 	id, c := w.begin(w.phone), w.caller(w.phone)
 	w.refresh(id, c)
 	w.update(func(tx store.Tx) error {
-		return tx.SaveSubjectHot(w.jane.ID, store.SubjectHot{Strangers: lockout.State{Failed: 3}})
+		return tx.SaveSubjectHot(w.jane.ID, store.SubjectHot{StrangerFailures: 3})
 	})
 	a, ok := w.refresh(id, c)
-	if !ok || a.Account.Hot.Strangers.Failed != 0 {
+	if !ok || a.Account.Hot.StrangerFailures != 0 {
 		t.Errorf("the store was read again: %v, %+v", ok, a.Account.Hot)
 	}
-	if fresh := w.passes(id, c); fresh.Account.Hot.Strangers.Failed != 3 {
+	if fresh := w.passes(id, c); fresh.Account.Hot.StrangerFailures != 3 {
 		t.Errorf("another call than a refresh was answered from memory: %+v", fresh.Account.Hot)
 	}
 }

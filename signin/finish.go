@@ -161,8 +161,10 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 	}
 	right := proved && !changed
 	switch {
-	case st.Counted && st.Way == strangers:
-		account.Hot.Strangers = settled(account.Hot.Strangers, right, now)
+	case st.Way == strangers:
+		if err := settleStrangers(tx, st, right, &account, now); err != nil {
+			return content, err
+		}
 	case st.Counted && st.Way == ownDevice:
 		device.Hot.Own = settled(device.Hot.Own, right, now)
 		if right {
@@ -180,6 +182,26 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 		}
 	}
 	return content, tx.CloseEntry(content.Entry(st.Ring, st.Seq))
+}
+
+// settleStrangers gives the lane the outcome it waits for. A right password
+// takes back what was counted there at this account, and nothing of what was
+// counted at others. Where it waits for none the same rows are written.
+func settleStrangers(tx store.Tx, st state, right bool, account *store.Subject, now time.Time) error {
+	counter, err := tx.Strangers(st.Lane)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !st.Counted:
+	case right:
+		counter = counter.Forgive(account.Hot.StrangerFailures, now)
+		account.Hot.StrangerFailures = 0
+	default:
+		counter = counter.Fail(now)
+		account.Hot.StrangerFailures++
+	}
+	return tx.SaveStrangers(st.Lane, counter)
 }
 
 func removed(d store.Device) []cause.Fact {

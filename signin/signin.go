@@ -104,6 +104,7 @@ const (
 type state struct {
 	Account  store.ID         `json:"account"`
 	Attempt  store.ID         `json:"attempt"`
+	Lane     store.Lane       `json:"lane"`
 	Ring     store.Ring       `json:"ring"`
 	Seq      int64            `json:"seq"`
 	Key      store.Thumbprint `json:"key"`
@@ -140,7 +141,7 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	key := s.Keys.Lookup(Normalise(in.Identifier))
 	public := s.Gate.Public(in.Caller, true)
 	st := state{
-		Attempt: NewID(), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
+		Attempt: NewID(), Lane: store.LaneOf(key), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
 		Shown: in.Caller.Shown, Name: in.Caller.Name, System: in.Caller.Client.System + " " + in.Caller.Client.SystemVersion.String(),
 	}
 	if in.Pass != "" {
@@ -221,8 +222,14 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	if len(public) == 0 {
 		switch {
 		case st.Way == strangers:
-			next, d := account.Hot.Strangers.Begin(now)
-			account.Hot.Strangers = next
+			counter, err := tx.Strangers(st.Lane)
+			if err != nil {
+				return incident.Content{}, err
+			}
+			next, d := counter.Begin(now)
+			if err := tx.SaveStrangers(st.Lane, next); err != nil {
+				return incident.Content{}, err
+			}
 			st.Counted = d.Allowed
 			st.Facts = append(st.Facts, strangersLocked(next, d)...)
 		case st.Way == ownDevice && len(st.Facts) == 0:

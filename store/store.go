@@ -92,10 +92,20 @@ type Subject struct {
 
 // SubjectHot is the part of a subject that every attempt rewrites.
 type SubjectHot struct {
-	Strangers    lockout.State // the way in of devices that are not enrolled
-	CodeFailures int           // wrong codes in a row, over all attempts
-	Seq          [Rings]int64  // how many entries each ring of the ledger has had
+	StrangerFailures int          // wrong passwords by strangers since the last right one
+	CodeFailures     int          // wrong codes in a row, over all attempts
+	Seq              [Rings]int64 // how many entries each ring of the ledger has had
 }
+
+// Lanes is how many counters there are for strangers, the devices that are not
+// enrolled. Identifiers share them, whether there is such an account or not:
+// a lock can be seen from outside, so it must come of the same attempts for
+// both. Many lanes make sharing rare; a fixed number keeps a flood of names
+// from growing anything.
+const Lanes = 1 << 14
+
+// Lane names one of them.
+type Lane uint16
 
 // Device is a key enrolled for one account. The same key enrolled for two
 // accounts is two Devices that know nothing of each other.
@@ -230,6 +240,10 @@ type Tx interface {
 	AddSubject(Subject) error     // ErrConflict when the key is taken
 	SaveSubject(Subject) error    // all but Hot, by ID
 	SaveSubjectHot(ID, SubjectHot) error
+
+	// Strangers returns a lane's counter; one never saved is zero.
+	Strangers(Lane) (lockout.State, error)
+	SaveStrangers(Lane, lockout.State) error
 
 	// Device finds an enrolled or removed device by its key; ErrNotFound when
 	// the key was never enrolled for this account.

@@ -17,17 +17,24 @@ SELECT * FROM subjects WHERE ghost = 0 ORDER BY identifier;
 
 -- name: AddSubject :exec
 INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by,
-    failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    stranger_failures, code_failures, seq0, seq1, seq2, seq3)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SaveSubject :execrows
 UPDATE subjects SET lookup = ?, identifier = ?, record = ?, stretch = ?, epoch = ?, created = ?, disabled = ?, password_changed = ?, password_changed_by = ?
 WHERE id = ?;
 
 -- name: SaveSubjectHot :execrows
-UPDATE subjects SET failed = ?, open = ?, locks = ?, open_until = ?, locked_until = ?, last_failure = ?, code_failures = ?,
-    seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
+UPDATE subjects SET stranger_failures = ?, code_failures = ?, seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
 WHERE id = ?;
+
+-- name: FindLane :one
+SELECT * FROM lanes WHERE lane = ?;
+
+-- name: SaveLane :exec
+INSERT INTO lanes (lane, failed, open, locks, open_until, locked_until, last_failure) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (lane) DO UPDATE SET failed = excluded.failed, open = excluded.open, locks = excluded.locks,
+    open_until = excluded.open_until, locked_until = excluded.locked_until, last_failure = excluded.last_failure;
 
 -- name: Device :one
 SELECT * FROM devices WHERE account = ? AND thumbprint = ?;

@@ -177,7 +177,7 @@ func TestGhostRows(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				g.Hot.Strangers = g.Hot.Strangers.Fail(time.Now())
+				g.Hot.StrangerFailures++
 				return tx.SaveSubjectHot(g.ID, g.Hot)
 			})
 			if err != nil {

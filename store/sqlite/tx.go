@@ -128,8 +128,7 @@ func subject(r rows.Subject) store.Subject {
 		Epoch: r.Epoch, Created: instant(r.Created), Disabled: instant(r.Disabled),
 		PasswordChanged: instant(r.PasswordChanged), PasswordChangedBy: store.ID(r.PasswordChangedBy),
 		Hot: store.SubjectHot{
-			Strangers:    counter(r.Failed, r.Open, r.Locks, r.OpenUntil, r.LockedUntil, r.LastFailure),
-			CodeFailures: int(r.CodeFailures), Seq: [store.Rings]int64{r.Seq0, r.Seq1, r.Seq2, r.Seq3},
+			StrangerFailures: int(r.StrangerFailures), CodeFailures: int(r.CodeFailures), Seq: [store.Rings]int64{r.Seq0, r.Seq1, r.Seq2, r.Seq3},
 		},
 	}
 	if s.Ghost {
@@ -180,13 +179,11 @@ func (t *tx) Accounts() ([]store.Subject, error) {
 }
 
 func (t *tx) AddSubject(s store.Subject) error {
-	c, seq := s.Hot.Strangers, s.Hot.Seq
+	seq := s.Hot.Seq
 	return t.did(t.c.queries.AddSubject(none, rows.AddSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Ghost: flag(s.Ghost), Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch,
 		Created: micros(s.Created), Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
-		Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
-		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
-		CodeFailures: int64(s.Hot.CodeFailures), Seq0: seq[0], Seq1: seq[1], Seq2: seq[2], Seq3: seq[3],
+		StrangerFailures: int64(s.Hot.StrangerFailures), CodeFailures: int64(s.Hot.CodeFailures), Seq0: seq[0], Seq1: seq[1], Seq2: seq[2], Seq3: seq[3],
 	}))
 }
 
@@ -199,11 +196,25 @@ func (t *tx) SaveSubject(s store.Subject) error {
 }
 
 func (t *tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
-	c := h.Strangers
 	return t.one(t.c.queries.SaveSubjectHot(none, rows.SaveSubjectHotParams{
-		ID: id[:], Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
+		ID: id[:], StrangerFailures: int64(h.StrangerFailures), CodeFailures: int64(h.CodeFailures), Seq0: h.Seq[0], Seq1: h.Seq[1], Seq2: h.Seq[2], Seq3: h.Seq[3],
+	}))
+}
+
+func (t *tx) Strangers(lane store.Lane) (lockout.State, error) {
+	r, err := t.c.queries.FindLane(none, int64(lane))
+	if errors.Is(err, sql.ErrNoRows) {
+		return lockout.State{}, nil
+	}
+	return single(r, err, t, func(r rows.Lane) lockout.State {
+		return counter(r.Failed, r.Open, r.Locks, r.OpenUntil, r.LockedUntil, r.LastFailure)
+	})
+}
+
+func (t *tx) SaveStrangers(lane store.Lane, c lockout.State) error {
+	return t.did(t.c.queries.SaveLane(none, rows.SaveLaneParams{
+		Lane: int64(lane), Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
-		CodeFailures: int64(h.CodeFailures), Seq0: h.Seq[0], Seq1: h.Seq[1], Seq2: h.Seq[2], Seq3: h.Seq[3],
 	}))
 }
 

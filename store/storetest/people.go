@@ -1,11 +1,13 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/store"
 )
 
@@ -97,6 +99,27 @@ func ghosts(t *testing.T, open Open) {
 
 	s = reopen()
 	same(t, "the same ghost later", get(t, s, func(tx store.Tx) (store.Subject, error) { return tx.Find(g.Key, g.Key) }), g)
+}
+
+func lanes(t *testing.T, open Open) {
+	s, reopen := open(t)
+	first, last := store.Lane(0), store.Lane(store.Lanes-1)
+	read := func(l store.Lane) lockout.State {
+		return get(t, s, func(tx store.Tx) (lockout.State, error) { return tx.Strangers(l) })
+	}
+	same(t, "a lane never saved", read(first), lockout.State{})
+	a, b := sample[lockout.State](1), sample[lockout.State](2)
+	for range 2 { // saved anew, and over what is there
+		a, b = b, a
+		update(t, s, func(tx store.Tx) error { return errors.Join(tx.SaveStrangers(first, a), tx.SaveStrangers(last, b)) })
+		same(t, "the first lane", read(first), a)
+		same(t, "the last lane", read(last), b)
+	}
+	s = reopen()
+	same(t, "a lane later", read(first), a)
+	if n := len(map[store.Lane]bool{store.LaneOf(account(1).Key): true, store.LaneOf(account(2).Key): true, store.LaneOf(account(3).Key): true}); n < 2 {
+		t.Error("identifiers share one lane")
+	}
 }
 
 func devices(t *testing.T, open Open) {

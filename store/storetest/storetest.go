@@ -27,6 +27,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"subjects", subjects},
 		{"ghosts", ghosts},
+		{"lanes", lanes},
 		{"devices", devices},
 		{"sessions", sessions},
 		{"rings", rings},

@@ -15,17 +15,23 @@ CREATE TABLE subjects (
     disabled            BIGINT  NOT NULL,
     password_changed    BIGINT  NOT NULL,
     password_changed_by BLOB    NOT NULL,
-    failed              BIGINT  NOT NULL DEFAULT 0,
-    open                BIGINT  NOT NULL DEFAULT 0,
-    locks               BIGINT  NOT NULL DEFAULT 0,
-    open_until          BIGINT  NOT NULL DEFAULT 0,
-    locked_until        BIGINT  NOT NULL DEFAULT 0,
-    last_failure        BIGINT  NOT NULL DEFAULT 0,
+    stranger_failures   BIGINT  NOT NULL DEFAULT 0,
     code_failures       BIGINT  NOT NULL DEFAULT 0,
     seq0                BIGINT  NOT NULL DEFAULT 0,
     seq1                BIGINT  NOT NULL DEFAULT 0,
     seq2                BIGINT  NOT NULL DEFAULT 0,
     seq3                BIGINT  NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+-- Counters of strangers, at most store.Lanes of them.
+CREATE TABLE lanes (
+    lane         BIGINT NOT NULL PRIMARY KEY,
+    failed       BIGINT NOT NULL,
+    open         BIGINT NOT NULL,
+    locks        BIGINT NOT NULL,
+    open_until   BIGINT NOT NULL,
+    locked_until BIGINT NOT NULL,
+    last_failure BIGINT NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE devices (

@@ -40,6 +40,16 @@ type Key struct {
 	Sealed  []byte
 }
 
+type Lane struct {
+	Lane        int64
+	Failed      int64
+	Open        int64
+	Locks       int64
+	OpenUntil   int64
+	LockedUntil int64
+	LastFailure int64
+}
+
 type Ledger struct {
 	Account   []byte
 	Ring      int64
@@ -110,12 +120,7 @@ type Subject struct {
 	Disabled          int64
 	PasswordChanged   int64
 	PasswordChangedBy []byte
-	Failed            int64
-	Open              int64
-	Locks             int64
-	OpenUntil         int64
-	LockedUntil       int64
-	LastFailure       int64
+	StrangerFailures  int64
 	CodeFailures      int64
 	Seq0              int64
 	Seq1              int64

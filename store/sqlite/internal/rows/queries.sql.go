@@ -10,7 +10,7 @@ import (
 )
 
 const accounts = `-- name: Accounts :many
-SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE ghost = 0 ORDER BY identifier
+SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, stranger_failures, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE ghost = 0 ORDER BY identifier
 `
 
 func (q *Queries) Accounts(ctx context.Context) ([]Subject, error) {
@@ -34,12 +34,7 @@ func (q *Queries) Accounts(ctx context.Context) ([]Subject, error) {
 			&i.Disabled,
 			&i.PasswordChanged,
 			&i.PasswordChangedBy,
-			&i.Failed,
-			&i.Open,
-			&i.Locks,
-			&i.OpenUntil,
-			&i.LockedUntil,
-			&i.LastFailure,
+			&i.StrangerFailures,
 			&i.CodeFailures,
 			&i.Seq0,
 			&i.Seq1,
@@ -269,8 +264,8 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 
 const addSubject = `-- name: AddSubject :exec
 INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by,
-    failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    stranger_failures, code_failures, seq0, seq1, seq2, seq3)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddSubjectParams struct {
@@ -285,12 +280,7 @@ type AddSubjectParams struct {
 	Disabled          int64
 	PasswordChanged   int64
 	PasswordChangedBy []byte
-	Failed            int64
-	Open              int64
-	Locks             int64
-	OpenUntil         int64
-	LockedUntil       int64
-	LastFailure       int64
+	StrangerFailures  int64
 	CodeFailures      int64
 	Seq0              int64
 	Seq1              int64
@@ -311,12 +301,7 @@ func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
 		arg.Disabled,
 		arg.PasswordChanged,
 		arg.PasswordChangedBy,
-		arg.Failed,
-		arg.Open,
-		arg.Locks,
-		arg.OpenUntil,
-		arg.LockedUntil,
-		arg.LastFailure,
+		arg.StrangerFailures,
 		arg.CodeFailures,
 		arg.Seq0,
 		arg.Seq1,
@@ -586,9 +571,9 @@ func (q *Queries) Entry(ctx context.Context, arg EntryParams) (Ledger, error) {
 }
 
 const find = `-- name: Find :many
-SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.failed, a.open, a.locks, a.open_until, a.locked_until, a.last_failure, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = ?1), ?2)
+SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.stranger_failures, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = ?1), ?2)
 UNION ALL
-SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.failed, b.open, b.locks, b.open_until, b.locked_until, b.last_failure, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = ?3
+SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.stranger_failures, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = ?3
 `
 
 type FindParams struct {
@@ -621,12 +606,7 @@ func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
 			&i.Disabled,
 			&i.PasswordChanged,
 			&i.PasswordChangedBy,
-			&i.Failed,
-			&i.Open,
-			&i.Locks,
-			&i.OpenUntil,
-			&i.LockedUntil,
-			&i.LastFailure,
+			&i.StrangerFailures,
 			&i.CodeFailures,
 			&i.Seq0,
 			&i.Seq1,
@@ -644,6 +624,25 @@ func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const findLane = `-- name: FindLane :one
+SELECT lane, failed, open, locks, open_until, locked_until, last_failure FROM lanes WHERE lane = ?
+`
+
+func (q *Queries) FindLane(ctx context.Context, lane int64) (Lane, error) {
+	row := q.db.QueryRowContext(ctx, findLane, lane)
+	var i Lane
+	err := row.Scan(
+		&i.Lane,
+		&i.Failed,
+		&i.Open,
+		&i.Locks,
+		&i.OpenUntil,
+		&i.LockedUntil,
+		&i.LastFailure,
+	)
+	return i, err
 }
 
 const findReference = `-- name: FindReference :many
@@ -964,6 +963,35 @@ func (q *Queries) SaveKey(ctx context.Context, arg SaveKeyParams) (int64, error)
 	return result.RowsAffected()
 }
 
+const saveLane = `-- name: SaveLane :exec
+INSERT INTO lanes (lane, failed, open, locks, open_until, locked_until, last_failure) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (lane) DO UPDATE SET failed = excluded.failed, open = excluded.open, locks = excluded.locks,
+    open_until = excluded.open_until, locked_until = excluded.locked_until, last_failure = excluded.last_failure
+`
+
+type SaveLaneParams struct {
+	Lane        int64
+	Failed      int64
+	Open        int64
+	Locks       int64
+	OpenUntil   int64
+	LockedUntil int64
+	LastFailure int64
+}
+
+func (q *Queries) SaveLane(ctx context.Context, arg SaveLaneParams) error {
+	_, err := q.db.ExecContext(ctx, saveLane,
+		arg.Lane,
+		arg.Failed,
+		arg.Open,
+		arg.Locks,
+		arg.OpenUntil,
+		arg.LockedUntil,
+		arg.LastFailure,
+	)
+	return err
+}
+
 const savePass = `-- name: SavePass :execrows
 UPDATE passes SET tries = ?, used = ? WHERE hash = ?
 `
@@ -1068,34 +1096,23 @@ func (q *Queries) SaveSubject(ctx context.Context, arg SaveSubjectParams) (int64
 }
 
 const saveSubjectHot = `-- name: SaveSubjectHot :execrows
-UPDATE subjects SET failed = ?, open = ?, locks = ?, open_until = ?, locked_until = ?, last_failure = ?, code_failures = ?,
-    seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
+UPDATE subjects SET stranger_failures = ?, code_failures = ?, seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
 WHERE id = ?
 `
 
 type SaveSubjectHotParams struct {
-	Failed       int64
-	Open         int64
-	Locks        int64
-	OpenUntil    int64
-	LockedUntil  int64
-	LastFailure  int64
-	CodeFailures int64
-	Seq0         int64
-	Seq1         int64
-	Seq2         int64
-	Seq3         int64
-	ID           []byte
+	StrangerFailures int64
+	CodeFailures     int64
+	Seq0             int64
+	Seq1             int64
+	Seq2             int64
+	Seq3             int64
+	ID               []byte
 }
 
 func (q *Queries) SaveSubjectHot(ctx context.Context, arg SaveSubjectHotParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, saveSubjectHot,
-		arg.Failed,
-		arg.Open,
-		arg.Locks,
-		arg.OpenUntil,
-		arg.LockedUntil,
-		arg.LastFailure,
+		arg.StrangerFailures,
 		arg.CodeFailures,
 		arg.Seq0,
 		arg.Seq1,
@@ -1177,7 +1194,7 @@ func (q *Queries) Setting(ctx context.Context, name string) ([]byte, error) {
 }
 
 const subject = `-- name: Subject :one
-SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, failed, open, locks, open_until, locked_until, last_failure, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE id = ?
+SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, stranger_failures, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE id = ?
 `
 
 func (q *Queries) Subject(ctx context.Context, id []byte) (Subject, error) {
@@ -1195,12 +1212,7 @@ func (q *Queries) Subject(ctx context.Context, id []byte) (Subject, error) {
 		&i.Disabled,
 		&i.PasswordChanged,
 		&i.PasswordChangedBy,
-		&i.Failed,
-		&i.Open,
-		&i.Locks,
-		&i.OpenUntil,
-		&i.LockedUntil,
-		&i.LastFailure,
+		&i.StrangerFailures,
 		&i.CodeFailures,
 		&i.Seq0,
 		&i.Seq1,
