@@ -105,7 +105,7 @@ func (d *examination) run(ctx context.Context, fix, show, yes bool) error {
 			if !d.e.json {
 				d.tell(ex)
 			}
-			if guide, err = d.repair(plan, fix, yes); err != nil {
+			if guide, err = d.repair(ctx, plan, fix, yes); err != nil {
 				return err
 			}
 		}
@@ -199,7 +199,7 @@ func (d *examination) tell(ex *account.Examination) error {
 }
 
 // repair shows each repair and makes it.
-func (d *examination) repair(plan []doctor.Repair, fix, yes bool) (guide []string, err error) {
+func (d *examination) repair(ctx context.Context, plan []doctor.Repair, fix, yes bool) (guide []string, err error) {
 	e := d.e
 	in := bufio.NewReader(e.stdin)
 	for _, r := range plan {
@@ -222,7 +222,11 @@ func (d *examination) repair(plan []doctor.Repair, fix, yes bool) (guide []strin
 				return nil, exitError{misused, "a repair is not made without asking, and there is no terminal to ask at", "say --yes, or --dry-run to see it only"}
 			}
 			fmt.Fprint(e.stderr, "make it? [y/N] ")
-			answer, _ := in.ReadString('\n') // no answer is no
+			answer, err := typed(ctx, func() (string, error) { return in.ReadString('\n') })
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			// No answer is no.
 			if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 				return nil, exitError{failed, "nothing was changed", ""}
 			}

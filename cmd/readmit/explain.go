@@ -35,7 +35,7 @@ reference or a whole sealed incident from standard input.`,
 			}
 			incident := args[0]
 			if incident == "-" {
-				b, err := io.ReadAll(io.LimitReader(e.stdin, 64<<10))
+				b, err := typed(cmd.Context(), func() ([]byte, error) { return io.ReadAll(io.LimitReader(e.stdin, 64<<10)) })
 				if err != nil {
 					return err
 				}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -102,12 +103,33 @@ const maxSecret = 4096
 
 // secrets reads what must not be seen: lines of standard input, read once.
 type secrets struct {
-	e  *env
-	in *bufio.Reader
+	e   *env
+	ctx context.Context // of the command that asks
+	in  *bufio.Reader
 }
 
-func (e *env) secrets() *secrets {
-	return &secrets{e, bufio.NewReader(io.LimitReader(e.stdin, 4*maxSecret))}
+func (e *env) secrets(ctx context.Context) *secrets {
+	return &secrets{e, ctx, bufio.NewReader(io.LimitReader(e.stdin, 4*maxSecret))}
+}
+
+// typed waits for what a person types, or for the interruption of the command:
+// a read from a terminal does not end by itself when Ctrl-C is caught.
+func typed[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		what T
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		what, err := read()
+		answers <- answer{what, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.what, a.err
+	case <-ctx.Done():
+		return *new(T), ctx.Err()
+	}
 }
 
 // from reads a secret from a file, from a line of standard input ("-"), or,
@@ -121,9 +143,17 @@ func (s *secrets) from(file, prompt, flag string) (string, error) {
 			return "", usageError{fmt.Errorf("there is no terminal to ask for the %s: say %s FILE, or %s - for standard input", prompt, flag, flag)}
 		}
 		fmt.Fprintf(s.e.stderr, "%s: ", prompt)
-		b, err := term.ReadPassword(int(s.e.stdin.(*os.File).Fd()))
+		fd := int(s.e.stdin.(*os.File).Fd())
+		before, err := term.GetState(fd)
+		if err != nil {
+			return "", err
+		}
+		b, err := typed(s.ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 		fmt.Fprintln(s.e.stderr)
-		if err == nil && len(b) == 0 {
+		if s.ctx.Err() != nil {
+			term.Restore(fd, before) // the read that goes on has switched the echo off
+		}
+		if err == io.EOF || err == nil && len(b) == 0 {
 			err = fmt.Errorf("no %s was typed", prompt)
 		}
 		return string(b), err
@@ -133,11 +163,11 @@ func (s *secrets) from(file, prompt, flag string) (string, error) {
 		return "", usageError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	defer f.Close()
-	return (&secrets{s.e, bufio.NewReader(io.LimitReader(f, maxSecret))}).line(prompt)
+	return (&secrets{s.e, s.ctx, bufio.NewReader(io.LimitReader(f, maxSecret))}).line(prompt)
 }
 
 func (s *secrets) line(what string) (string, error) {
-	text, err := s.in.ReadString('\n')
+	text, err := typed(s.ctx, func() (string, error) { return s.in.ReadString('\n') })
 	if err != nil && err != io.EOF {
 		return "", err
 	}
@@ -148,10 +178,11 @@ func (s *secrets) line(what string) (string, error) {
 	return text, nil
 }
 
-// ask asks a person at a terminal for a line that may be seen.
+// ask asks a person at a terminal for a line that may be seen; io.EOF says that
+// they ended the input instead.
 func (s *secrets) ask(prompt string) (string, error) {
 	fmt.Fprintf(s.e.stderr, "%s: ", prompt)
-	text, err := s.in.ReadString('\n')
+	text, err := typed(s.ctx, func() (string, error) { return s.in.ReadString('\n') })
 	if err == io.EOF && text != "" {
 		err = nil
 	}

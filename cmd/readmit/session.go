@@ -123,7 +123,7 @@ sent to the server, and every other device must sign in again.`,
 			if _, err := a.Identity(); err != nil {
 				return err
 			}
-			in := e.secrets()
+			in := e.secrets(cmd.Context())
 			present, err := in.from(presentFile, "present password", "--password-file")
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ given as - to read it from standard input.`,
 			if err != nil {
 				return err
 			}
-			in := e.secrets()
+			in := e.secrets(cmd.Context())
 			if cmd.Flags().Changed("code") {
 				if digits == "-" {
 					if digits, err = in.line("code"); err != nil {
@@ -100,6 +101,10 @@ func (e *env) askForCode(ctx context.Context, a *agent.Agent, in *secrets, t age
 	e.note("(No code comes? Press Enter alone: the refusal's explanation says why.)")
 	for try := 1; ; try++ {
 		digits, err := in.ask("code")
+		if err == io.EOF {
+			fmt.Fprintln(e.stderr)
+			return exitError{needPerson, "no code was typed; the sign-in still waits for one", fmt.Sprintf("run: readmit sign-in --code DIGITS (until %s)", t.Expires.Format(time.TimeOnly))}
+		}
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ with "readmit admin invite".`,
 			if server, account, err = whereAndWho(a, server, account); err != nil {
 				return err
 			}
-			in := e.secrets()
+			in := e.secrets(cmd.Context())
 			invitation, err := e.invitation(cmd, a, in, server, invitationFile)
 			if err != nil {
 				return err

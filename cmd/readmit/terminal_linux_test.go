@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,7 +63,7 @@ func TestTypedPassword(t *testing.T) {
 	person, program := openTerminal(t)
 	var prompt strings.Builder
 	e := &env{stdin: program, stderr: &prompt}
-	in := e.secrets()
+	in := e.secrets(t.Context())
 	if _, err := person.WriteString("zq lanterns\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +76,47 @@ func TestTypedPassword(t *testing.T) {
 	if _, err := in.from("", "password", "--password-file"); err == nil || err.Error() != "no password was typed" {
 		t.Errorf("nothing typed: %v", err)
 	}
-	if prompt.String() != "password: \npassword: \n" {
+	if prompt.String() != strings.Repeat("password: \n", 2) {
 		t.Errorf("the terminal shows %q", &prompt)
+	}
+}
+
+// TestInterruptedQuestion: Ctrl-C ends a command that waits for what a person
+// types, and the terminal shows again what is typed.
+func TestInterruptedQuestion(t *testing.T) {
+	for _, args := range [][]string{
+		{"sign-in", "--server", "http://127.0.0.1:9", "--account", "jane@example.org"},
+		{"sign-in", "--server", "http://127.0.0.1:9", "--account", "jane@example.org", "--password-file", "-"},
+		{"explain", "-"},
+	} {
+		person, program := openTerminal(t)
+		before, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		d := newDevice(t)
+		var out, stderr bytes.Buffer
+		code := make(chan int, 1)
+		go func() {
+			code <- run(ctx, args, program, &out, &stderr, func(name string) string { return d.env[name] })
+		}()
+		time.Sleep(100 * time.Millisecond) // let it ask
+		interrupt()
+		select {
+		case got := <-code:
+			if got != failed || !strings.HasSuffix(stderr.String(), "readmit: interrupted\n") {
+				t.Errorf("%q: exit code %d: %q", args, got, &stderr)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q still waits", args)
+		}
+		after, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
+		if err != nil || *after != *before {
+			t.Errorf("%q: the terminal is not as it was: %v", args, err)
+		}
+		if _, err := person.Write([]byte{'\n', 4}); err != nil { // the read that goes on ends with the test
+			t.Fatal(err)
+		}
 	}
 }
