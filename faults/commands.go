@@ -43,6 +43,9 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	swap-key DEVICE                            another key in the device's enrolment
 //	network plain|intercepted|trusted          what lies between device and server
 //	disk full|free                             whether the server's files can grow
+//	serve FLAGS                                a server that must not start, with !
+//	lines FILE WORDS…                          a file with these words, each on a line
+//	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
 //	made, named CAUSE AUDIENCE, remedied, signed-in DEVICE     the steps of the matrix
 func commands() map[string]commandFunc {
 	all := map[string]commandFunc{
@@ -50,6 +53,7 @@ func commands() map[string]commandFunc {
 		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find,
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
 		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
+		"serve": onWorld((*world).serve), "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}
 	for _, d := range devices {

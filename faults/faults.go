@@ -5,7 +5,8 @@
 // Each cause has a script of its own, testdata/script/<cause>.txtar: it makes
 // the fault, sees the refusal, asks the right audience, applies the remedy and
 // signs in again. Scripts named two-*.txtar make two causes at once and see the
-// root named first. The commands that scripts use are in commands.go; what has
+// root named first; those named usage-* and bad-* go through what is no cause: the
+// commands as a person uses them, and input that is refused. The commands that scripts use are in commands.go; what has
 // to be done to the world for a fault, beside them: the disk (disk_linux.go),
 // the network (network.go), the device's key (commands.go).
 //
@@ -87,6 +88,8 @@ func Params(scripts, bin string, r *Record) testscript.Params {
 			}
 			w.address = address
 			e.Setenv("SERVER", "http://"+address)
+			e.Setenv("ADDRESS", address)
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Values[worldKey{}] = w
 			e.Defer(w.end)
 			return nil
