@@ -9,8 +9,12 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/code"
 	"readmit.dev/readmit/opaque"
 )
+
+// ErrCodeForm: what was typed cannot be a code. Nothing was sent, and no try is lost.
+var ErrCodeForm = errors.New("a code is six digits, such as 123456; nothing was sent")
 
 // formerDir keeps the enrolment for another account that a sign-in replaced.
 const formerDir = "former"
@@ -85,6 +89,13 @@ func (a *Agent) Waiting() (Attempt, error) {
 // GiveCode finishes the sign-in that waits for a code. An empty code says that
 // none came; the refusal explains why.
 func (a *Agent) GiveCode(ctx context.Context, digits string) error {
+	if digits != "" {
+		c, err := code.Parse(digits)
+		if err != nil {
+			return ErrCodeForm
+		}
+		digits = string(c)
+	}
 	unlock, err := a.Home.Lock()
 	if err != nil {
 		return err

@@ -93,6 +93,8 @@ func (e *env) trouble(err error) trouble {
 		return trouble{Error: err.Error(), Hint: "run: readmit sign-in", exit: needPerson}
 	case errors.Is(err, agent.ErrNoAttempt):
 		return trouble{Error: err.Error(), Hint: "begin one: readmit sign-in", exit: needPerson}
+	case errors.Is(err, agent.ErrCodeForm):
+		return trouble{Error: err.Error(), Hint: "the sign-in still waits: readmit sign-in --code DIGITS", exit: misused}
 	case errors.Is(err, agent.ErrPassword):
 		return trouble{Error: err.Error(), Hint: "several words that only you put together are long enough and easy to keep", exit: failed}
 	case errors.Is(err, context.Canceled):

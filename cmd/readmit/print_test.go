@@ -186,6 +186,7 @@ func TestFail(t *testing.T) {
 		{agent.ErrNotEnrolled, needPerson, []string{"readmit: this device is not enrolled for an account", "hint: run: readmit sign-in --server URL --account ID"}},
 		{agent.ErrNotSignedIn, needPerson, []string{"readmit: this device is not signed in", "hint: run: readmit sign-in"}},
 		{agent.ErrNoAttempt, needPerson, []string{"readmit: no sign-in on this device waits for a code", "hint: begin one: readmit sign-in"}},
+		{agent.ErrCodeForm, misused, []string{"readmit: a code is six digits, such as 123456; nothing was sent", "hint: the sign-in still waits: readmit sign-in --code DIGITS"}},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			var out, stderr bytes.Buffer

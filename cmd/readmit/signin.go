@@ -109,6 +109,11 @@ func (e *env) askForCode(ctx context.Context, a *agent.Agent, in *secrets, t age
 			return err
 		}
 		err = e.finish(ctx, a, digits)
+		if errors.Is(err, agent.ErrCodeForm) {
+			e.fail(err)
+			try--
+			continue
+		}
 		if refused := new(agent.RefusedError); !errors.As(err, &refused) || try >= t.Tries || !a.Now().Before(t.Expires) {
 			return err
 		}
