@@ -44,6 +44,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	network plain|intercepted|trusted          what lies between device and server
 //	disk full|free                             whether the server's files can grow
 //	serve FLAGS                                a server that must not start, with !
+//	newer DATABASE                             a newer server has changed the schema of this database
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
 //	made, named CAUSE AUDIENCE, remedied, signed-in DEVICE     the steps of the matrix
@@ -53,7 +54,7 @@ func commands() map[string]commandFunc {
 		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find,
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
 		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
-		"serve": onWorld((*world).serve), "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
+		"serve": onWorld((*world).serve), "newer": newer, "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}
 	for _, d := range devices {
