@@ -147,6 +147,9 @@ func (c *Client) Call(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
+	if path == api.PathSignInFinish {
+		return c.do(ctx, http.MethodPost, path, body, "", out) // KE3 is the proof
+	}
 	if c.nonce == "" {
 		if _, err := c.Hello(ctx); err != nil {
 			return err
@@ -170,9 +173,11 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, proof
 	if err != nil {
 		return err
 	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if proof != "" {
 		r.Header.Set(api.HeaderProof, proof)
-		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {

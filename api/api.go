@@ -1,7 +1,7 @@
 // Package api is what goes over the wire between a device and the account
 // server: paths, messages and the refusal. docs/protocol.md explains the order.
 //
-// Every POST carries a DPoP proof (RFC 9449) by the device's key, bound to a
+// Every POST but the last of a sign-in carries a DPoP proof (RFC 9449) by the device's key, bound to a
 // nonce of the server and, by the claim "bh", to the body. Byte strings are
 // base64url without padding.
 package api
@@ -168,7 +168,8 @@ type SignInStarted struct {
 	State   Bytes   `json:"state"`
 }
 
-// SignInFinish proves the password. A client whose envelope did not open
+// SignInFinish proves the password. It carries no DPoP proof: KE3 shows that
+// its sender is who signed the first message. A client whose envelope did not open
 // sends random bytes as KE3, so that it gets its incident.
 type SignInFinish struct {
 	State Bytes `json:"state"`

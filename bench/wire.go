@@ -66,16 +66,22 @@ func (c *conn) prepare(k *key, path string, body []byte) error {
 			return err
 		}
 	}
-	proof, err := k.prove("http://"+c.address+path, c.nonce, body)
-	if err != nil {
-		return err
+	var proof []byte
+	if path != api.PathSignInFinish { // whose KE3 is the proof
+		var err error
+		if proof, err = k.prove("http://"+c.address+path, c.nonce, body); err != nil {
+			return err
+		}
 	}
 	b := append(c.out[:0], "POST "...)
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, c.address...)
-	b = append(b, "\r\nContent-Type: application/json\r\n"+api.HeaderProof+": "...)
-	b = append(b, proof...)
+	b = append(b, "\r\nContent-Type: application/json"...)
+	if proof != nil {
+		b = append(b, "\r\n"+api.HeaderProof+": "...)
+		b = append(b, proof...)
+	}
 	b = append(b, "\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(b, "\r\n\r\n"...)

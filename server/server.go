@@ -2,7 +2,8 @@
 // never evidence: a refusal comes to it sealed and leaves as it came.
 //
 // Every POST is read whole within limits, its DPoP proof verified and spent,
-// and only then handed on. What the handlers return is turned into an answer
+// and only then handed on; but for the last message of a sign-in, which is a
+// proof itself. What the handlers return is turned into an answer
 // in one place, problem.go.
 package server
 
@@ -127,7 +128,6 @@ func (s *Server) Handler() http.Handler {
 		api.PathSignUpStart:    s.signUpStart,
 		api.PathSignUpFinish:   s.signUpFinish,
 		api.PathSignInStart:    s.signInStart,
-		api.PathSignInFinish:   s.signInFinish,
 		api.PathSignInCode:     s.signInCode,
 		api.PathToken:          s.token,
 		api.PathSession:        s.restore,
@@ -143,8 +143,9 @@ func (s *Server) Handler() http.Handler {
 		api.PathPasswordFinish: s.passwordFinish,
 		api.PathExplain:        s.explanation,
 	} {
-		mux.HandleFunc("POST "+path, s.signed(path, h))
+		mux.HandleFunc("POST "+path, s.timed(path, s.signed(path, h)))
 	}
+	mux.HandleFunc("POST "+api.PathSignInFinish, s.timed(api.PathSignInFinish, s.unsigned(s.signInFinish)))
 	return s.outer(mux)
 }
 
@@ -188,23 +189,51 @@ func (v *verdict) Header() http.Header         { return v.header }
 func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 func (v *verdict) WriteHeader(status int)      { v.status = status }
 
-// signed wraps a handler of signed calls.
-func (s *Server) signed(path string, h handler) http.HandlerFunc {
+// outcome answers a request with a value to be sent as JSON.
+type outcome func(w http.ResponseWriter, r *http.Request) (any, error)
+
+// timed sends an outcome and measures it.
+func (s *Server) timed(path string, f outcome) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		out, err := s.run(w, r, path, h)
+		out, err := f(w, r)
 		status := s.answer(w, out, err)
 		s.metrics.observe(path, status, time.Since(began))
 	}
 }
 
-func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h handler) (any, error) {
+// read reads a message within its limit.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
+		return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
+	}
 	if err != nil {
-		if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
-			return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
-		}
 		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
+	}
+	return body, nil
+}
+
+// unsigned hands on a message that needs no proof of the device's key.
+func (s *Server) unsigned(h handler) outcome {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
+		body, err := read(w, r)
+		if err != nil {
+			return nil, err
+		}
+		return h(r.Context(), call{body, gate.Caller{Address: s.address(r)}})
+	}
+}
+
+// signed verifies and spends the proof that a message carries.
+func (s *Server) signed(path string, h handler) outcome {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) { return s.run(w, r, path, h) }
+}
+
+func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h handler) (any, error) {
+	body, err := read(w, r)
+	if err != nil {
+		return nil, err
 	}
 	seen, err := s.proofs.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
 	if err != nil {

@@ -85,12 +85,15 @@ func (s *Service) open(label string, sealed []byte, v any) error {
 
 // Finish takes the client's proof. It can be called once for an attempt;
 // after that, or when the attempt was left too long, it returns ErrOver.
+//
+// The message is not signed by the device's key: KE3 is a MAC that only who
+// sent KE1 can make, KE1 was signed, and what comes of it is bound to that key.
 func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller) (Finished, *gate.Refusal, error) {
 	var st state
 	if err := s.open(stateLabel, sealed, &st); err != nil {
 		return Finished{}, nil, err
 	}
-	if st.Key != c.Key || len(st.Expected) != opaque.KE3Size {
+	if len(st.Expected) != opaque.KE3Size {
 		return Finished{}, nil, ErrForm
 	}
 	if s.Gate.Now().Sub(st.Begun) > AttemptLife {
