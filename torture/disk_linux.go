@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSize is enough for some hundred accounts.
-const diskSize = 16 << 20
+// diskSize is some times what the people of one run fill, WAL and all.
+const diskSize = 64 << 20
 
 // disk is a small file system.
 type disk struct {
@@ -23,7 +23,7 @@ func smallDisk(dir string) (*disk, error) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", diskSize)); err != nil {
 		return nil, fmt.Errorf("mount a small tmpfs: %w: run this as root, where mounting is allowed", err)
 	}
-	return &disk{"16 MiB tmpfs", dir}, nil
+	return &disk{"64 MiB tmpfs", dir}, nil
 }
 
 func (d *disk) filler() string { return filepath.Join(d.dir, "filler") }
