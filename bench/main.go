@@ -188,6 +188,7 @@ var parts = []part{
 	{"whoami", (*bench).partWhoAmI},
 	{"timing", (*bench).partTiming},
 	{"failed", (*bench).partFailed},
+	{"attack", (*bench).partAttack},
 	{"start", (*bench).partStart},
 }
 

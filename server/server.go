@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"time"
 
@@ -38,11 +39,12 @@ const (
 	// maxBody is what a message may be: the longest is a sealed state of some
 	// four thousand characters.
 	maxBody = 16 << 10
-	// strangersAtOnce is how many attempts are worked on together before it
-	// matters whose they are. More keep no processor busier; fewer would make
-	// groups of commits too small. Beyond it, keys that are not enrolled wait,
-	// and enrolled devices pass them by.
-	strangersAtOnce = 32
+	// strangersAtOnce is how many attempts are worked on together, for each
+	// processor, before it matters whose they are: enough that some compute while
+	// others wait for a commit. Beyond it, keys that are not enrolled wait, and
+	// enrolled devices pass them by; each more would be one more that an owner's
+	// message has to take turns with.
+	strangersAtOnce = 4
 	// strangersWaiting is how many wait for that; the next one is told to slow
 	// down before anything of it was checked.
 	strangersWaiting = 4096
@@ -93,7 +95,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions},
 		nonces:   device.NewNonces(o.Gate.Now),
 		proofs:   device.NewVerifier(),
-		lane:     make(chan struct{}, strangersAtOnce),
+		lane:     make(chan struct{}, strangersAtOnce*runtime.GOMAXPROCS(0)),
 		waiting:  make(chan struct{}, strangersWaiting),
 		metrics:  newMetrics(),
 	}
