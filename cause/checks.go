@@ -51,6 +51,33 @@ const (
 	CheckDevice          Check = "device"             // whether the device is still enrolled
 	CheckDeviceRemovedAt Check = "device-removed-at"  // since when it is not
 	CheckDeviceRemovedBy Check = "device-removed-by"  // from which device it was removed
+
+	// Of a client of another provider, read from what it keeps or says.
+	CheckClient        Check = "client"              // which client it is
+	CheckClientAccount Check = "client-account"      // the account it is set up for, masked
+	CheckFolder        Check = "state-folder"        // where it keeps its state
+	CheckPlace         Check = "state-place"         // whether what is kept there lasts
+	CheckSharers       Check = "clients-on-account"  // clients of this machine that use one account
+	CheckStateChanged  Check = "state-changed"       // when its state last changed
+	CheckLastStatus    Check = "last-status"         // the HTTP status of its last sign-in; it can be stale
+	CheckTrust         Check = "trust-left"          // how long the provider still trusts it, with the least that is wanted; negative once it has ended
+	CheckTrustUntil    Check = "trust-until"         // when that ends
+	CheckSecondFactor  Check = "second-factor"       // whether a second factor was ever finished
+	CheckTerms         Check = "terms"               // whether the provider's terms are accepted
+	CheckRegion        Check = "region"              // the domain the account lives on with the one that is asked
+	CheckAccess        Check = "data-access"         // whether the account lets its data be read this way
+	CheckPasswordKind  Check = "password-kind"       // whether the password is the account's own
+	CheckFactorKind    Check = "factor-kind"         // whether the account's second factor is one the client can give
+	CheckRate          Check = "rate"                // whether the provider holds requests back
+	CheckAccountLock   Check = "account-lock"        // whether the provider says that the account is locked
+	CheckProvisioning  Check = "device-provisioning" // whether the provider lets this device introduce itself
+	CheckAgreement     Check = "settings-and-daemon" // whether what the settings say is what the daemon says
+	CheckSettings      Check = "settings"            // what the settings say
+	CheckDaemon        Check = "daemon"              // what the daemon says
+	CheckChange        Check = "change"              // whether a change has reached every service
+	CheckText          Check = "text"                // whether an error text is one we know
+	CheckTextCode      Check = "text-code"           // the number that the text names
+	CheckTextRule      Check = "text-rule"           // by which rule of ours it was known
 )
 
 type spec struct {
@@ -62,18 +89,22 @@ type spec struct {
 func words(w ...string) spec { return spec{word, word, w} }
 
 var checks = map[Check]spec{
-	CheckClientVersion:   {want: version, got: version},
-	CheckSystemVersion:   {want: version, got: version},
-	CheckProtocol:        {want: count, got: count},
-	CheckClock:           {want: duration, got: duration},
-	CheckStore:           words("writable", "not-writable"),
-	CheckServer:          words("ready", "not-ready", "other-answer"),
-	CheckName:            words("resolves", "no-such-name", "no-answer"),
-	CheckConnection:      words("open", "refused", "timed-out", "no-route", "cut-off", "other-server"),
-	CheckTLS:             words("trusted", "untrusted", "wrong-name", "expired", "no-tls"),
-	CheckTLSKey:          {want: fingerprint, got: fingerprint},
-	CheckStateFile:       words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer"),
-	CheckStateName:       {got: word, words: []string{"identity.json", "identity.json.copy", "session.json", "attempt.json", "incident"}},
+	CheckClientVersion: {want: version, got: version},
+	CheckSystemVersion: {want: version, got: version},
+	CheckProtocol:      {want: count, got: count},
+	CheckClock:         {want: duration, got: duration},
+	CheckStore:         words("writable", "not-writable"),
+	CheckServer:        words("ready", "not-ready", "other-answer"),
+	CheckName:          words("resolves", "no-such-name", "no-answer"),
+	CheckConnection:    words("open", "refused", "timed-out", "no-route", "cut-off", "other-server"),
+	CheckTLS:           words("trusted", "untrusted", "wrong-name", "expired", "no-tls"),
+	CheckTLSKey:        {want: fingerprint, got: fingerprint},
+	CheckStateFile:     words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer"),
+	CheckStateName: {got: word, words: []string{
+		"identity.json", "identity.json.copy", "session.json", "attempt.json", "incident",
+		"cookies", "session", "accounts.json", "settings", "keyring", "rclone.conf", "encrypted-rclone.conf",
+		"MobileMeAccounts.plist", "Accounts4.sqlite", "token-folder", "com.apple.AOSKit.plist", "iCloudWinPref.plist",
+	}},
 	CheckStateAside:      words("intact", "missing", "malformed"),
 	CheckAccount:         words("known", "unknown"),
 	CheckIdentifier:      {want: identifier, got: identifier},
@@ -111,4 +142,30 @@ var checks = map[Check]spec{
 	CheckDevice:          words("enrolled", "removed", "never-enrolled"),
 	CheckDeviceRemovedAt: {got: instant},
 	CheckDeviceRemovedBy: {got: name},
+
+	CheckClient:        {got: word, words: []string{"mac", "windows", "iphone", "icloudpd", "pyicloud", "icloudpy", "docker-icloudpd", "icloud3", "rclone"}},
+	CheckClientAccount: {got: identifier},
+	CheckFolder:        {got: place},
+	CheckPlace:         words("lasting", "temporary", "not-mounted", "wrong-owner", "wrong-mode"),
+	CheckSharers:       {want: count, got: count},
+	CheckStateChanged:  {got: instant},
+	CheckLastStatus:    {got: count},
+	CheckTrust:         {want: duration, got: duration},
+	CheckTrustUntil:    {got: instant},
+	CheckSecondFactor:  words("finished", "never-finished", "interrupted"),
+	CheckTerms:         words("accepted", "pending"),
+	CheckRegion:        words("icloud.com", "icloud.com.cn"),
+	CheckAccess:        words("allowed", "not-approved", "web-access-off", "not-set-up"),
+	CheckPasswordKind:  words("account", "app-specific"),
+	CheckFactorKind:    words("code", "security-key"),
+	CheckRate:          words("normal", "limited"),
+	CheckAccountLock:   words("open", "locked"),
+	CheckProvisioning:  words("accepted", "refused"),
+	CheckAgreement:     words("agree", "disagree"),
+	CheckSettings:      {got: word, words: []string{"signed-in", "signed-out", "unknown"}},
+	CheckDaemon:        {got: word, words: []string{"signed-in", "signed-out", "not-running", "unknown"}},
+	CheckChange:        words("everywhere", "on-its-way"),
+	CheckText:          words("understood", "not-understood"),
+	CheckTextCode:      {got: count},
+	CheckTextRule:      {got: label},
 }

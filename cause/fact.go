@@ -39,6 +39,8 @@ const (
 	name
 	fingerprint
 	identifier
+	place
+	label
 )
 
 // Value is one typed value of a fact. The zero Value is "nothing to say".
@@ -79,6 +81,33 @@ func Name(s string) Value { return Value{name, CleanName(s)} }
 // Fingerprint shortens a digest to its first eight bytes, enough to compare two.
 func Fingerprint(digest []byte) Value {
 	return Value{fingerprint, fmt.Sprintf("%x", digest[:min(8, len(digest))])}
+}
+
+// Place is a folder's path as a person may read it: what is not a letter, a
+// digit, a space or one of / \ : - _ . ~ ( ) is left out, and so is what comes
+// after 200 of them.
+func Place(path string) Value {
+	var b strings.Builder
+	n := 0
+	for _, r := range path {
+		if n == 200 {
+			break
+		}
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(` /\:-_.~()`, r) {
+			b.WriteRune(r)
+			n++
+		}
+	}
+	return Value{place, strings.TrimSpace(b.String())}
+}
+
+// Label is the name of one of our own rules; what does not have the form of
+// one becomes "unnamed", so that nothing that was read can be told as one.
+func Label(s string) Value {
+	if !labelForm.MatchString(s) {
+		s = "unnamed"
+	}
+	return Value{label, s}
 }
 
 // Identifier is an account's identifier as its own device knows it. What does
@@ -212,6 +241,7 @@ func (f *Fact) UnmarshalJSON(b []byte) error {
 
 var (
 	versionForm     = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$`)
+	labelForm       = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+){0,7}$`)
 	fingerprintForm = regexp.MustCompile(`^([0-9a-f]{2}){0,8}$`)
 )
 
@@ -237,6 +267,10 @@ func parse(k kind, s string) (Value, bool) {
 		return v, Name(s) == v
 	case fingerprint:
 		return v, fingerprintForm.MatchString(s)
+	case place:
+		return v, Place(s) == v
+	case label:
+		return v, Label(s) == v
 	case identifier:
 		return v, s == notAnAddress || isIdentifier(s) || strings.Contains(s, "***@") && isIdentifier(strings.Replace(s, "***", "x", 1))
 	}

@@ -58,6 +58,7 @@ func TestNoteRefusesOtherKinds(t *testing.T) {
 	values := map[kind]Value{
 		none: {}, count: Count(1), duration: Duration(time.Second), instant: Instant(time.Unix(0, 0)),
 		version: Version("1"), name: Name("a"), fingerprint: Fingerprint([]byte{1}), identifier: Identifier("a@b.example"),
+		place: Place("~/kept here"), label: Label("a-rule"),
 	}
 	for c, s := range checks {
 		values[word] = Word("some words")
@@ -226,10 +227,37 @@ func made(k kind, s string, words []string) bool {
 	case fingerprint:
 		b, err := hex.DecodeString(s)
 		return err == nil && Fingerprint(b).String() == s
+	case place:
+		return Place(s).String() == s && len(s) <= 800
+	case label:
+		return Label(s).String() == s
 	case identifier:
 		return Identifier(s).String() == s || strings.Contains(s, "***@")
 	}
 	return strings.Trim(s, "0123456789.-") == "" && s != ""
+}
+
+// A path keeps what a person needs to find the folder, and nothing that a
+// terminal or a page would obey.
+func TestPlaceAndLabel(t *testing.T) {
+	for in, want := range map[string]string{
+		"~/.pyicloud":                  "~/.pyicloud",
+		`C:\Users\Jane\AppData (x86)`:  `C:\Users\Jane\AppData (x86)`,
+		"/config/\x1b]0;owned\x07":     "/config/0owned",
+		"/a\n/b<script>\u202e":         "/a/bscript",
+		" " + strings.Repeat("x", 300): strings.Repeat("x", 199),
+	} {
+		if got := Place(in).String(); got != want {
+			t.Errorf("the place %q is told as %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"invalid-session-token": "invalid-session-token", "": "unnamed", "Secret Value": "unnamed", "a--b": "unnamed", "9a": "unnamed",
+	} {
+		if got := Label(in).String(); got != want {
+			t.Errorf("the label %q is told as %q, want %q", in, got, want)
+		}
+	}
 }
 
 func FuzzCleanName(f *testing.F) {

@@ -29,6 +29,10 @@ func draw(t *rapid.T, k kind, words []string) Value {
 		return Name("zq" + rapid.StringN(0, 12, -1).Draw(t, "name"))
 	case fingerprint:
 		return Fingerprint(rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "digest"))
+	case place:
+		return Place("/zq" + rapid.StringN(0, 30, -1).Draw(t, "place"))
+	case label:
+		return Label("zq-" + rapid.StringMatching(`[a-z]{1,8}`).Draw(t, "label"))
 	case identifier:
 		return Identifier("zq" + rapid.StringMatching(`[a-z]{0,8}@[a-z]{1,8}\.example`).Draw(t, "identifier"))
 	}

@@ -55,6 +55,83 @@ var table = []Row{
 		},
 	},
 	{
+		Code: "provisioning-refused", Title: "The provider does not let this device introduce itself", Audience: Anyone,
+		Proof: CheckProvisioning, HiddenBy: []Code{"client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "This is not about your password. Update the client; where it names a provisioning (\"anisette\") server, use another one or one of your own, and wait an hour before the next try."},
+		},
+	},
+	{
+		Code: "region-wrong", Title: "The account lives on the provider's other domain", Audience: Anyone,
+		Proof: CheckRegion,
+		Remedies: []Remedy{
+			{By: Person, Do: "Set the client's domain to the one the evidence expects (icloud.com.cn for accounts of mainland China), and sign in again."},
+		},
+	},
+	{
+		Code: "state-not-persisted", Title: "What the client keeps of its sign-in does not last", Audience: Anyone,
+		Proof: CheckPlace, With: []Check{CheckSharers, CheckFolder},
+		Remedies: []Remedy{
+			{By: Person, Do: "Give the client a folder that survives a restart and belongs to the user it runs as, readable by that user alone; in a container, a mounted volume. One folder per client. Then sign in again."},
+		},
+	},
+	{
+		Code: "app-password", Title: "An app-specific password was used where the account's own is wanted", Audience: Anyone,
+		Proof: CheckPasswordKind,
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in with the account's own password; app-specific ones are for mail, calendars and contacts only."},
+		},
+	},
+	{
+		Code: "account-locked", Title: "The provider says that the account is locked; not by whom", Audience: Anyone,
+		Proof: CheckAccountLock,
+		Remedies: []Remedy{
+			{By: Person, Do: "Stop every client that still tries: each try can lengthen the lock. Unlock the account at https://iforgot.apple.com, then sign in once."},
+		},
+	},
+	{
+		Code: "rate-limited", Title: "The provider holds requests back", Audience: Anyone,
+		Proof: CheckRate, With: []Check{CheckSharers}, HiddenBy: []Code{"client-outdated"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Do not try again now: repeats lengthen it. Stop all but one client on this account, wait some hours, then try once."},
+		},
+	},
+	{
+		Code: "terms-pending", Title: "The provider's terms wait to be accepted", Audience: Anyone,
+		Proof: CheckTerms, HiddenBy: []Code{"region-wrong"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in at https://www.icloud.com (or https://account.apple.com) in a browser, accept what is shown, then sign in with the client again."},
+		},
+	},
+	{
+		Code: "security-keys", Title: "The account wants a security key, which this client cannot give", Audience: Anyone,
+		Proof: CheckFactorKind,
+		Remedies: []Remedy{
+			{By: Person, Do: "There is no way in for this client while the account uses security keys: use Apple's own software, or take the keys off the account and know that this lowers its security."},
+		},
+	},
+	{
+		Code: "trust-expired", Title: "The provider no longer trusts this client", Audience: Anyone,
+		Proof: CheckTrust, With: []Check{CheckTrustUntil, CheckStateChanged}, HiddenBy: []Code{"state-not-persisted"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in with the client again, and give it the six digits."},
+		},
+	},
+	{
+		Code: "factor-unfinished", Title: "The second factor was asked for and never given", Audience: Anyone,
+		Proof: CheckSecondFactor, With: []Check{CheckLastStatus}, HiddenBy: []Code{"state-not-persisted", "terms-pending", "region-wrong", "app-password", "security-keys"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Sign in with the client at a terminal, have a trusted device near, and type all six digits, leading zeros too."},
+		},
+	},
+	{
+		Code: "access-not-approved", Title: "The account does not let its data be read this way", Audience: Anyone,
+		Proof: CheckAccess, HiddenBy: []Code{"terms-pending", "factor-unfinished"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On an iPhone, iPad or Mac of the account: Settings, your name, iCloud: switch on \"Access iCloud Data on the Web\". With Advanced Data Protection, approve the request that appears on a trusted device when the client signs in."},
+		},
+	},
+	{
 		Code: "account-unknown", Title: "No account has this identifier", Audience: Operator,
 		Proof: CheckAccount, With: []Check{CheckIdentifier},
 		Remedies: []Remedy{
@@ -126,7 +203,7 @@ var table = []Row{
 	{
 		Code: "password-wrong", Title: "The password was not the account's", Audience: Holder,
 		Proof: CheckPassword, With: []Check{CheckPasswordChanged},
-		HiddenBy: []Code{"account-unknown", "account-disabled", "locked-by-strangers", "locked-by-own-device", "client-outdated", "clock-off"},
+		HiddenBy: []Code{"account-unknown", "account-disabled", "locked-by-strangers", "locked-by-own-device", "client-outdated", "clock-off", "region-wrong", "app-password"},
 		Remedies: []Remedy{
 			{By: Person, Do: "Type the password again, slowly: check caps lock and the keyboard layout; if it was changed lately, it is the new one.", Argv: signIn},
 			{By: Person, Do: "On a device that is still signed in, you can set a new one if you know the present one.", Argv: []string{"readmit", "password"}},
@@ -197,6 +274,29 @@ var table = []Row{
 		Proof: CheckCode, HiddenBy: []Code{"account-disabled", "factor-missing", "code-tries-spent", "code-undelivered"},
 		Remedies: []Remedy{
 			{By: Person, Do: "Type all six digits, leading zeros too, as the enrolled device shows them now.", Argv: []string{"readmit", "requests"}},
+		},
+	},
+	{
+		Code: "services-disagree", Title: "The settings and the daemon tell different things about the account", Audience: Anyone,
+		Proof: CheckAgreement, With: []Check{CheckSettings, CheckDaemon},
+		Remedies: []Remedy{
+			{By: ADevice, Do: "Set the cached account state aside and start the daemons again.", Argv: doctor, Undo: true},
+			{By: Person, Do: "Then restart this machine and look again before anything is signed out."},
+		},
+	},
+	{
+		Code: "change-pending", Title: "A change of the account has not reached every service yet", Audience: Holder,
+		Proof: CheckChange,
+		Remedies: []Remedy{
+			{By: Person, Do: "Wait: Apple's article allows up to 24 hours after a change or move of the account. Change nothing more meanwhile, then try once."},
+		},
+	},
+	{
+		Code: "unknown", Title: "What was shown is not understood", Audience: Anyone,
+		Proof: CheckText, With: []Check{CheckTextCode, CheckTextRule, CheckClient, CheckClientAccount},
+		Remedies: []Remedy{
+			{By: Person, Do: "Collect the whole message with the lines around it, the client's name and version, and whether the account signs in on the web; then have it explained again.", Argv: []string{"readmit", "explain", "-"}},
+			{By: Person, Do: "Or go through the whole procedure.", Argv: []string{"readmit", "guide", "icloud"}},
 		},
 	},
 	{
