@@ -49,6 +49,13 @@ var allowed = []struct {
 	{"doctor/host", "agent api cause device doctor policy"},
 	{"doctor/account", "agent api cause code device doctor doctor/host opaque policy"},
 
+	{"doctor/icloud/clients", "cause doctor"},
+	{"doctor/icloud/mac", "cause doctor"},
+	{"doctor/icloud/pc", "cause doctor"},
+	{"doctor/icloud/texts", "cause"},
+	{"doctor/icloud/guide", "cause"},
+	{"doctor/icloud", "cause doctor doctor/host doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide"},
+
 	// Edges. Of incident, server knows words and errors only: see
 	// TestServerReadsNoIncident.
 	{"store/storetest", "lockout store"},
@@ -58,7 +65,7 @@ var allowed = []struct {
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host explain gate incident keys opaque policy server session signin store store/sqlite"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain gate incident keys opaque policy server session signin store store/sqlite"},
 	{"faults", "agent api cause code device opaque policy"},
 	{"faults/matrix", "agent api cause code device faults opaque policy"},
 	{"bench", "agent api cause code device opaque policy"},
@@ -68,7 +75,7 @@ var allowed = []struct {
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "api"}
 	adapters     = []string{"server", "store/sqlite", "agent", "cmd/readmit"}
-	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account"}
+	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
 	serversOnly  = []string{"signin", "session", "store", "gate", "keys", "account", "explain", "server", "incident"}
 	mainPackages = []string{"cmd/readmit", "faults/matrix", "bench", "torture"}
 )

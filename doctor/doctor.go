@@ -1,9 +1,10 @@
 // Package doctor examines a device and repairs it.
 //
-// A provider (doctor/account, and others to come) brings checks; each looks at
-// one thing and notes typed facts. The table of causes turns all facts together
-// into findings, roots before consequences. Repairs change files of one folder,
-// write down what they change before they do it, and can be undone; see Journal.
+// A provider (doctor/account, doctor/icloud) brings checks; each looks at one
+// thing and notes typed facts. The table of causes turns all facts together
+// into findings, roots before consequences. Repairs change files or move them
+// aside, write down what they change before they do it, and can be undone; see
+// Journal.
 package doctor
 
 import (
@@ -40,4 +41,21 @@ func Run(ctx context.Context, checks []Check, w Watcher) []cause.Fact {
 		all = append(all, facts...)
 	}
 	return all
+}
+
+// Subject is something on this machine that can be signed in: one account in one
+// client. What is wrong with it says nothing of another subject.
+type Subject struct {
+	Client  string // a word of cause.CheckClient
+	Account string // the identifier it is set up for; empty where that cannot be told
+	Checks  []Check
+	// Plan says what this device can repair of what was found, and what it will
+	// not; nil where a person alone can go on.
+	Plan func(ctx context.Context, j *Journal, found []cause.Finding) ([]Repair, []Declined, error)
+}
+
+// Declined is a repair that is not made, with the reason and what to do first.
+type Declined struct {
+	Cause cause.Code `json:"cause"`
+	Why   string     `json:"why"`
 }

@@ -49,12 +49,29 @@ type Change struct {
 	After  Content
 }
 
-// Repair is what ends a cause on this device.
+// Aside is a file or a folder that is moved aside, whole; see Journal.Aside.
+type Aside struct {
+	Path string // absolute
+	Sum  string // of the tree; see TreeSum
+}
+
+// Repair is what ends a cause on this device. Services are stopped before
+// anything is touched and started when all is done, each in the order given.
 type Repair struct {
 	Cause   cause.Code
 	Do      string // for a person, before it is done
+	Stop    []string
 	Changes []Change
+	Aside   []Aside
+	Start   []string
 	Guide   []string // the command that a person must run then; none when the repair is all
+}
+
+// Services stops and starts programs, by names that the provider of a repair
+// has given. To stop one that does not run, or to start one that does, is no error.
+type Services interface {
+	Stop(name string) error
+	Start(name string) error
 }
 
 // Entry is a repair that was made, as the journal keeps it.
@@ -65,7 +82,10 @@ type Entry struct {
 	Do      string     `json:"do"`
 	Undoes  string     `json:"undoes,omitempty"`
 	State   string     `json:"state"` // begun, done, undone, left
+	Stop    []string   `json:"stop,omitempty"`
+	Start   []string   `json:"start,omitempty"`
 	Changes []Changed  `json:"changes"`
+	Moves   []Moved    `json:"moves,omitempty"`
 }
 
 // Left reports whether the repair was interrupted and could not be finished:
@@ -81,6 +101,25 @@ type Changed struct {
 	AfterMode  fs.FileMode `json:"after_mode"`
 }
 
+// Moved is what an entry does at one path: what is there goes to Out, what lies
+// at In comes there; either may be nothing. Both lie beside the path, so that a
+// rename does it and no byte is copied.
+type Moved struct {
+	Path   string `json:"path"`
+	Out    string `json:"out,omitempty"`
+	OutSum string `json:"out_sum,omitempty"` // what goes out; see TreeSum
+	In     string `json:"in,omitempty"`
+	InSum  string `json:"in_sum,omitempty"` // what comes in
+}
+
+// Restore is the command that puts a moved file back without readmit.
+func (m Moved) Restore() string {
+	if m.Out == "" {
+		return ""
+	}
+	return fmt.Sprintf("mv -- %q %q", m.Out, m.Path)
+}
+
 // States of an entry.
 const (
 	begun  = "begun"
@@ -94,8 +133,9 @@ const (
 // so a repair that was interrupted anywhere is finished by Resume, and one that
 // was finished can be undone byte for byte.
 type Journal struct {
-	Dir string
-	Now func() time.Time
+	Dir      string
+	Now      func() time.Time
+	Services Services // nil where no repair stops or starts any
 	// step is called before each change on disk; tests fail there.
 	step func() error
 }

@@ -1,0 +1,2 @@
+// Package clients reads, offline, what the open iCloud clients keep of a sign-in.
+package clients

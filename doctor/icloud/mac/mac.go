@@ -1,0 +1,2 @@
+// Package mac examines and repairs iCloud on a Mac.
+package mac

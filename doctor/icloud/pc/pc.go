@@ -1,0 +1,2 @@
+// Package pc examines and repairs iCloud for Windows.
+package pc
