@@ -76,16 +76,18 @@ type Services interface {
 
 // Entry is a repair that was made, as the journal keeps it.
 type Entry struct {
-	ID      string     `json:"id"`
-	At      time.Time  `json:"at"`
-	Cause   cause.Code `json:"cause"`
-	Do      string     `json:"do"`
-	Undoes  string     `json:"undoes,omitempty"`
-	State   string     `json:"state"` // begun, done, undone, left
-	Stop    []string   `json:"stop,omitempty"`
-	Start   []string   `json:"start,omitempty"`
-	Changes []Changed  `json:"changes"`
-	Moves   []Moved    `json:"moves,omitempty"`
+	ID     string     `json:"id"`
+	At     time.Time  `json:"at"`
+	Cause  cause.Code `json:"cause"`
+	Do     string     `json:"do"`
+	Undoes string     `json:"undoes,omitempty"`
+	State  string     `json:"state"` // begun, done, undone, left
+	Stop   []string   `json:"stop,omitempty"`
+	Start  []string   `json:"start,omitempty"`
+	// Unstarted are those of Start that would not: a person starts them.
+	Unstarted []string  `json:"unstarted,omitempty"`
+	Changes   []Changed `json:"changes"`
+	Moves     []Moved   `json:"moves,omitempty"`
 }
 
 // Left reports whether the repair was interrupted and could not be finished:
@@ -166,10 +168,30 @@ func (j *Journal) Read(file string) (Content, error) {
 }
 
 // Apply makes a repair. It returns ErrChanged, having touched nothing, when a
-// file is not what the repair was planned on.
-func (j *Journal) Apply(r Repair) (Entry, error) { return j.apply(r, "") }
+// file is not what the repair was planned on. One that could not move what it
+// must is taken back at once.
+func (j *Journal) Apply(r Repair) (Entry, error) {
+	for _, a := range r.Aside {
+		now, err := TreeSum(a.Path)
+		if err != nil {
+			return Entry{}, err
+		}
+		if now != a.Sum {
+			return Entry{}, fmt.Errorf("%s: %w", a.Path, ErrChanged)
+		}
+	}
+	return j.apply(r, "", func(id string) ([]Moved, error) {
+		var moves []Moved
+		for _, a := range r.Aside {
+			moves = append(moves, Moved{Path: a.Path, Out: aside(a.Path, id), OutSum: a.Sum})
+		}
+		return moves, nil
+	})
+}
 
-func (j *Journal) apply(r Repair, undoes string) (Entry, error) {
+// apply writes an entry and carries it out; moves plans what is moved, once the
+// entry's number is known.
+func (j *Journal) apply(r Repair, undoes string, moves func(id string) ([]Moved, error)) (Entry, error) {
 	for _, c := range r.Changes {
 		now, err := j.Read(c.File)
 		if err != nil {
@@ -179,9 +201,16 @@ func (j *Journal) apply(r Repair, undoes string) (Entry, error) {
 			return Entry{}, ErrChanged
 		}
 	}
-	e := Entry{At: j.Now().UTC(), Cause: r.Cause, Do: r.Do, Undoes: undoes, State: begun}
+	e := Entry{At: j.Now().UTC(), Cause: r.Cause, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
 	for _, c := range r.Changes {
 		e.Changes = append(e.Changes, Changed{c.File, c.Before.Sum(), c.After.Sum(), c.Before.Mode, c.After.Mode})
+	}
+	var err error
+	if e.ID, err = j.next(); err != nil {
+		return Entry{}, err
+	}
+	if e.Moves, err = moves(e.ID); err != nil {
+		return Entry{}, err
 	}
 	if err := j.write(&e, r.Changes); err != nil {
 		return e, err
@@ -189,23 +218,25 @@ func (j *Journal) apply(r Repair, undoes string) (Entry, error) {
 	return e, j.finish(&e)
 }
 
-// write puts the entry on disk under the next free number, whole or not at all.
+// next is the number of the next entry.
+func (j *Journal) next() (string, error) {
+	all, err := j.List()
+	if err != nil {
+		return "", err
+	}
+	next := 1
+	for _, o := range all {
+		next = max(next, number(o.ID)+1)
+	}
+	return strconv.Itoa(next), nil
+}
+
+// write puts the entry on disk under its number, whole or not at all.
 func (j *Journal) write(e *Entry, changes []Change) error {
 	root := filepath.Join(j.Dir, repairsDir)
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}
-	all, err := j.List()
-	if err != nil {
-		return err
-	}
-	next := 1
-	for _, o := range all {
-		if n, err := strconv.Atoi(o.ID); err == nil {
-			next = max(next, n+1)
-		}
-	}
-	e.ID = strconv.Itoa(next)
 	if err := j.tick(); err != nil {
 		return err
 	}
@@ -248,21 +279,64 @@ func (j *Journal) save(dir string, e Entry) error {
 // that are there already are left; so it can be run again after any interruption.
 // Nothing is touched when a file is neither what it was nor what it becomes.
 func (j *Journal) finish(e *Entry) error {
-	dir := j.Kept(*e)
+	if err := movable(e.Moves); err != nil {
+		return err
+	}
+	todo, err := j.unchanged(e)
+	if err != nil {
+		return err
+	}
+	if err := j.stop(e); err != nil {
+		return j.takeBack(e, nil, err)
+	}
+	for i, m := range e.Moves {
+		if err := j.move(m); err != nil {
+			return j.takeBack(e, e.Moves[:i+1], err)
+		}
+	}
+	if err := j.change(e, todo); err != nil {
+		return err
+	}
+	if e.Undoes != "" {
+		if err := j.mark(e.Undoes); err != nil {
+			return err
+		}
+	}
+	if err := j.start(e); err != nil {
+		return err
+	}
+	for i, m := range e.Moves { // a program that was stopped has written its last words
+		if m.Out != "" {
+			if e.Moves[i].OutSum, err = TreeSum(m.Out); err != nil {
+				return err
+			}
+		}
+	}
+	e.State = done
+	return j.save(j.Kept(*e), *e)
+}
+
+// unchanged lists the changes that are not made yet.
+func (j *Journal) unchanged(e *Entry) ([]int, error) {
 	var todo []int
 	for i, c := range e.Changes {
 		now, err := j.Read(c.File)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch now.Sum() {
 		case c.After:
 		case c.Before:
 			todo = append(todo, i)
 		default:
-			return fmt.Errorf("%s: %w", c.File, ErrChanged)
+			return nil, fmt.Errorf("%s: %w", c.File, ErrChanged)
 		}
 	}
+	return todo, nil
+}
+
+// change makes the changes that are not made yet.
+func (j *Journal) change(e *Entry, todo []int) error {
 	for _, i := range todo {
 		c := e.Changes[i]
 		path := filepath.Join(j.Dir, c.File)
@@ -278,7 +352,7 @@ func (j *Journal) finish(e *Entry) error {
 			}
 			continue
 		}
-		after, err := kept(dir, "after", i, c.After, c.AfterMode)
+		after, err := kept(j.Kept(*e), "after", i, c.After, c.AfterMode)
 		if err != nil {
 			return err
 		}
@@ -286,13 +360,7 @@ func (j *Journal) finish(e *Entry) error {
 			return err
 		}
 	}
-	if e.Undoes != "" {
-		if err := j.mark(e.Undoes); err != nil {
-			return err
-		}
-	}
-	e.State = done
-	return j.save(dir, *e)
+	return nil
 }
 
 func (j *Journal) mark(id string) error {
@@ -397,7 +465,7 @@ func (j *Journal) Resume() ([]Entry, error) {
 		err := j.finish(&e)
 		if errors.Is(err, ErrChanged) {
 			e.State = left
-			err = j.save(j.Kept(e), e)
+			err = errors.Join(j.start(&e), j.save(j.Kept(e), e))
 		}
 		if err != nil {
 			return finished, fmt.Errorf("repair %s was interrupted and cannot be finished: %w", e.ID, err)
@@ -409,7 +477,9 @@ func (j *Journal) Resume() ([]Entry, error) {
 
 // Undo takes a repair back, byte for byte; an empty id is the latest that was
 // not undone. It is itself written down, and refuses with ErrChanged when a
-// file is not what the repair left.
+// file is not what the repair left, or what lies aside is not what was moved
+// there. What has come since in the place of what was moved is moved aside in
+// its turn.
 func (j *Journal) Undo(id string) (Entry, error) {
 	var e Entry
 	if id == "" {
@@ -437,7 +507,7 @@ func (j *Journal) Undo(id string) (Entry, error) {
 	if e.Left() {
 		return e, fmt.Errorf("repair %s was interrupted, and its files have changed since: what it kept is in %s", e.ID, j.Kept(e))
 	}
-	r := Repair{Cause: e.Cause, Do: "Undo repair " + e.ID + "."}
+	r := Repair{Cause: e.Cause, Do: "Undo repair " + e.ID + ".", Stop: e.Stop, Start: e.Start}
 	dir := j.Kept(e)
 	for i := len(e.Changes) - 1; i >= 0; i-- {
 		c := e.Changes[i]
@@ -451,7 +521,7 @@ func (j *Journal) Undo(id string) (Entry, error) {
 		}
 		r.Changes = append(r.Changes, Change{File: c.File, Before: after, After: before})
 	}
-	return j.apply(r, e.ID)
+	return j.apply(r, e.ID, func(id string) ([]Moved, error) { return back(e.Moves, id) })
 }
 
 // kept reads a content that the journal holds, and sees that it is whole.

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Aside plans to move a file or a folder aside as it is now; fs.ErrNotExist
@@ -23,6 +25,150 @@ func (j *Journal) Aside(path string) (Aside, error) {
 		err = fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	}
 	return Aside{path, sum}, err
+}
+
+// aside is where what an entry moves out of the way lies: beside it, so that it
+// is on the same disk.
+func aside(path, id string) string { return path + ".readmit-" + id }
+
+// back plans the way back of moves, the last one first.
+func back(moves []Moved, id string) ([]Moved, error) {
+	var out []Moved
+	for _, m := range slices.Backward(moves) {
+		now, err := TreeSum(m.Path)
+		if err != nil {
+			return nil, err
+		}
+		b := Moved{Path: m.Path, In: m.Out, InSum: m.OutSum}
+		if now != "none" {
+			b.Out, b.OutSum = aside(m.Path, id), now
+		}
+		out = append(out, b)
+	}
+	return out, movable(out)
+}
+
+// movable returns ErrChanged unless each move is still to be made from what it
+// was planned on, or is made already, or half made.
+func movable(moves []Moved) error {
+	for _, m := range moves {
+		out, in, path := exists(m.Out), exists(m.In), exists(m.Path)
+		changed := ""
+		switch {
+		case m.Out != "" && !out: // nothing is moved yet
+			sum, err := TreeSum(m.Path)
+			if err != nil {
+				return err
+			}
+			if sum != m.OutSum {
+				changed = m.Path
+			}
+		case in && path: // something has come to where it shall go
+			changed = m.Path
+		}
+		if m.In != "" && in {
+			sum, err := TreeSum(m.In)
+			if err != nil {
+				return err
+			}
+			if sum != m.InSum {
+				changed = m.In
+			}
+		} else if m.In != "" && !path {
+			changed = m.In
+		}
+		if changed != "" {
+			return fmt.Errorf("%s: %w", changed, ErrChanged)
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	if path == "" {
+		return false
+	}
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// move makes what is left of a move.
+func (j *Journal) move(m Moved) error {
+	if m.Out != "" && !exists(m.Out) {
+		if err := j.rename(m.Path, m.Out); err != nil {
+			return err
+		}
+	}
+	if exists(m.In) {
+		return j.rename(m.In, m.Path)
+	}
+	return nil
+}
+
+func (j *Journal) rename(from, to string) error {
+	if err := j.tick(); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}
+
+// takeBack undoes the moves of an entry that cannot be finished, starts what
+// was stopped, and forgets the entry; so that nothing has happened. What cannot
+// be taken back either is left to Resume.
+func (j *Journal) takeBack(e *Entry, moves []Moved, why error) error {
+	for _, m := range slices.Backward(moves) {
+		if m.In != "" && exists(m.Path) && !exists(m.In) && (m.Out == "" || exists(m.Out)) {
+			if err := j.rename(m.Path, m.In); err != nil {
+				return errors.Join(why, err)
+			}
+		}
+		if exists(m.Out) && !exists(m.Path) {
+			if err := j.rename(m.Out, m.Path); err != nil {
+				return errors.Join(why, err)
+			}
+		}
+	}
+	if err := j.start(e); err != nil {
+		return errors.Join(why, err)
+	}
+	if err := j.tick(); err != nil {
+		return errors.Join(why, err)
+	}
+	return errors.Join(fmt.Errorf("nothing was changed: %w", why), os.RemoveAll(j.Kept(*e)))
+}
+
+// stop stops the programs of an entry, in order.
+func (j *Journal) stop(e *Entry) error {
+	if len(e.Stop)+len(e.Start) > 0 && j.Services == nil {
+		return fmt.Errorf("this repair stops and starts %s, which this system does not have: run the command where the repair was made", strings.Join(e.Stop, ", "))
+	}
+	for _, name := range e.Stop {
+		if err := j.tick(); err != nil {
+			return err
+		}
+		if err := j.Services.Stop(name); err != nil {
+			return fmt.Errorf("stop %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// start starts the programs of an entry and notes those that will not: a
+// program that does not start is no reason to hold the files back.
+func (j *Journal) start(e *Entry) error {
+	e.Unstarted = nil
+	for _, name := range e.Start {
+		if err := j.tick(); err != nil {
+			return err
+		}
+		if j.Services == nil || j.Services.Start(name) != nil {
+			e.Unstarted = append(e.Unstarted, name)
+		}
+	}
+	return nil
 }
 
 // TreeSum is the hex SHA-256 over the names, modes and contents of a file or of
