@@ -21,8 +21,8 @@ import (
 // OpenFor is how long an incident can be explained.
 const OpenFor = 30 * 24 * time.Hour
 
-// size is what the content of an incident is padded to: twice the longest
-// evidence that a single attempt can gather, so that length tells no cause.
+// size is what the content of an incident is padded to: above the longest
+// evidence that a single attempt can gather (1,785 bytes), so that length tells no cause.
 const size = 2048
 
 var (
