@@ -146,7 +146,7 @@ var checks = map[Check]spec{
 	CheckClient:        {got: word, words: []string{"mac", "windows", "iphone", "icloudpd", "pyicloud", "icloudpy", "docker-icloudpd", "icloud3", "rclone"}},
 	CheckClientAccount: {got: identifier},
 	CheckFolder:        {got: place},
-	CheckPlace:         words("lasting", "temporary", "not-mounted", "wrong-owner", "wrong-mode"),
+	CheckPlace:         words("lasting", "temporary", "not-mounted", "wrong-owner", "wrong-mode", "shared"),
 	CheckSharers:       {want: count, got: count},
 	CheckStateChanged:  {got: instant},
 	CheckLastStatus:    {got: count},

@@ -98,7 +98,7 @@ var table = []Row{
 	},
 	{
 		Code: "terms-pending", Title: "The provider's terms wait to be accepted", Audience: Anyone,
-		Proof: CheckTerms, HiddenBy: []Code{"region-wrong"},
+		Proof: CheckTerms, With: []Check{CheckLastStatus}, HiddenBy: []Code{"region-wrong"},
 		Remedies: []Remedy{
 			{By: Person, Do: "Sign in at https://www.icloud.com (or https://account.apple.com) in a browser, accept what is shown, then sign in with the client again."},
 		},
