@@ -16,7 +16,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"readmit.dev/readmit/api"
@@ -243,9 +242,9 @@ func Why(err error) string {
 		return Untrusted
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return NoTLS
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case refused(err):
 		return ConnRefused
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case noRoute(err):
 		return NoRoute
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return TimedOut
