@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go and Node: strace (failing fsyncs) from
-# the distribution, and the OPAQUE peer from npm.
+# Installs what the tests need beside Go and Node: strace (failing fsyncs) and
+# python3 (whose http.cookiejar writes the jars that are read) from the
+# distribution, and the OPAQUE peer from npm.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v strace >/dev/null; then
+missing=()
+for program in strace python3; do
+	command -v "$program" >/dev/null || missing+=("$program")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
 	as_root=""
 	[ "$(id -u)" = 0 ] || as_root="sudo"
 	$as_root apt-get update -qq
-	$as_root apt-get install -y -qq strace >/dev/null
+	$as_root apt-get install -y -qq "${missing[@]}" >/dev/null
 fi
 
 peer=testdata/opaque-peer
