@@ -38,7 +38,7 @@ func (c Content) Sum() string {
 	if c.Bytes == nil {
 		return "none"
 	}
-	sum := sha256.Sum256(append(fmt.Appendf(nil, "%o:", c.Mode.Perm()), c.Bytes...))
+	sum := sha256.Sum256(append(fmt.Appendf(nil, "%o:", modeHere(c.Mode)), c.Bytes...))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -119,7 +119,7 @@ func (m Moved) Restore() string {
 	if m.Out == "" {
 		return ""
 	}
-	return fmt.Sprintf("mv -- %q %q", m.Out, m.Path)
+	return restoreCommand(m.Out, m.Path)
 }
 
 // States of an entry.
@@ -261,7 +261,7 @@ func (j *Journal) write(e *Entry, changes []Change) error {
 	if err := j.tick(); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, filepath.Join(root, e.ID)); err != nil {
+	if err := rename(tmp, filepath.Join(root, e.ID)); err != nil {
 		return err
 	}
 	return syncDir(root)
@@ -396,7 +396,7 @@ func (j *Journal) put(path string, c Content) error {
 	if err := j.tick(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := rename(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -109,7 +109,7 @@ func (j *Journal) rename(from, to string) error {
 	if err := j.tick(); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := rename(from, to); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(to))
