@@ -287,6 +287,8 @@ type Tx interface {
 	AddInvitation(Invitation) error
 	SaveInvitation(Invitation) error
 
+	People
+
 	Policy() ([]byte, error) // JSON; ErrNotFound when none was set
 	SavePolicy([]byte) error
 
