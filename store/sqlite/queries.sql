@@ -158,3 +158,163 @@ UPDATE keys SET retired = ? WHERE id = ?;
 
 -- name: DropKey :execrows
 DELETE FROM keys WHERE id = ?;
+
+-- name: AddAddress :exec
+INSERT INTO addresses (account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveAddress :execrows
+UPDATE addresses SET kind = ?, value = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
+WHERE account = ? AND id = ?;
+
+-- name: AddRecoveryCode :exec
+INSERT INTO recovery_codes (account, hash, created, used) VALUES (?, ?, ?, ?);
+
+-- name: AddRecovery :exec
+INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveRecovery :execrows
+UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?
+WHERE id = ?;
+
+-- name: Recovery :one
+SELECT * FROM recoveries WHERE id = ?;
+
+-- name: AddPasskey :exec
+INSERT INTO passkeys (account, credential, data, name, added, added_by, last_used, uses) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SavePasskey :execrows
+UPDATE passkeys SET data = ?, name = ?, added = ?, added_by = ?, last_used = ?, uses = ?
+WHERE credential = ?;
+
+-- name: Passkey :one
+SELECT * FROM passkeys WHERE credential = ?;
+
+-- name: SaveApproval :exec
+INSERT INTO approvals (account, reference, at, expires, made_by, revoked) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (account, reference) DO UPDATE SET at = excluded.at, expires = excluded.expires, made_by = excluded.made_by, revoked = excluded.revoked;
+
+-- name: SaveAgent :exec
+INSERT INTO agents (account, added, removed) VALUES (?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET added = excluded.added, removed = excluded.removed;
+
+-- name: Agent :one
+SELECT * FROM agents WHERE account = ?;
+
+-- name: Agents :many
+SELECT * FROM agents ORDER BY added, account;
+
+-- name: AddDeskAct :exec
+INSERT INTO desk_acts (id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveDeskAct :execrows
+UPDATE desk_acts SET reference = ?, kind = ?, asked_by = ?, asked = ?, agreed_by = ?, agreed = ?, done = ?, expires = ?
+WHERE id = ?;
+
+-- name: DeskAct :one
+SELECT * FROM desk_acts WHERE id = ?;
+
+-- name: AddMessage :exec
+INSERT INTO messages (id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: SaveMessage :execrows
+UPDATE messages SET address = ?, channel = ?, kind = ?, sealed = ?, created = ?, next = ?, tries = ?, sent = ?, gave_up = ?, why = ?
+WHERE id = ?;
+
+-- name: Addresses :many
+SELECT * FROM addresses WHERE account = ? ORDER BY added, id;
+
+-- name: FindAddresses :many
+SELECT * FROM addresses WHERE kind = ? AND value = ? AND verified <> 0 ORDER BY account;
+
+-- name: DropAddress :execrows
+DELETE FROM addresses WHERE account = ? AND id = ?;
+
+-- name: RecoveryCodes :many
+SELECT * FROM recovery_codes WHERE account = ? ORDER BY created, hash;
+
+-- name: DropRecoveryCodes :exec
+DELETE FROM recovery_codes WHERE account = ?;
+
+-- name: UseRecoveryCode :execrows
+UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0;
+
+-- name: Recoveries :many
+SELECT * FROM recoveries WHERE account = ? ORDER BY opened DESC, id;
+
+-- name: Passkeys :many
+SELECT * FROM passkeys WHERE account = ? ORDER BY added, credential;
+
+-- name: DropPasskey :execrows
+DELETE FROM passkeys WHERE account = ? AND credential = ?;
+
+-- name: Approvals :many
+SELECT * FROM approvals WHERE account = ? ORDER BY at DESC, reference;
+
+-- name: DeskActs :many
+SELECT * FROM desk_acts WHERE account = ? ORDER BY asked DESC, id;
+
+-- name: DueMessages :many
+SELECT * FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= ? ORDER BY next, id LIMIT ?;
+
+-- name: Messages :many
+SELECT * FROM messages WHERE account = ? ORDER BY created DESC, id;
+
+-- name: TrimRecoveries :exec
+DELETE FROM recoveries WHERE expires < ?;
+
+-- name: TrimApprovals :exec
+DELETE FROM approvals WHERE expires < ?;
+
+-- name: TrimDeskActs :exec
+DELETE FROM desk_acts WHERE expires < ?;
+
+-- name: TrimMessages :exec
+DELETE FROM messages WHERE sent <> 0 AND sent < @before OR gave_up <> 0 AND gave_up < @before;
+
+-- name: CloseDevices :exec
+DELETE FROM devices WHERE account = ?;
+
+-- name: CloseSessions :exec
+DELETE FROM sessions WHERE account = ?;
+
+-- name: CloseLedger :exec
+DELETE FROM ledger WHERE account = ?;
+
+-- name: CloseRequests :exec
+DELETE FROM requests WHERE account = ?;
+
+-- name: ClosePasses :exec
+DELETE FROM passes WHERE account = ?;
+
+-- name: CloseAddresses :exec
+DELETE FROM addresses WHERE account = ?;
+
+-- name: CloseRecoveryCodes :exec
+DELETE FROM recovery_codes WHERE account = ?;
+
+-- name: CloseRecoveries :exec
+DELETE FROM recoveries WHERE account = ?;
+
+-- name: ClosePasskeys :exec
+DELETE FROM passkeys WHERE account = ?;
+
+-- name: CloseApprovals :exec
+DELETE FROM approvals WHERE account = ?;
+
+-- name: CloseAgents :exec
+DELETE FROM agents WHERE account = ?;
+
+-- name: CloseDeskActs :exec
+DELETE FROM desk_acts WHERE account = ?;
+
+-- name: CloseMessages :exec
+DELETE FROM messages WHERE account = ?;
+
+-- name: CloseDeskActsAsked :exec
+DELETE FROM desk_acts WHERE asked_by = ? OR agreed_by = ?;
+
+-- name: CloseInvitations :exec
+DELETE FROM invitations WHERE identifier = ?;
+
+-- name: CloseSubject :execrows
+DELETE FROM subjects WHERE id = ? AND ghost = 0;

@@ -62,7 +62,7 @@ func (t *tx) Trim(before time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return t.trimPeople(at)
 }
 
 func entry(r rows.Ledger) store.Entry {

@@ -4,6 +4,50 @@
 
 package rows
 
+type Address struct {
+	Account    []byte
+	ID         []byte
+	Kind       string
+	Value      string
+	Added      int64
+	AddedBy    []byte
+	Verified   int64
+	CodeHash   []byte
+	CodeUntil  int64
+	CodeTries  int64
+	Failed     int64
+	FailedWhy  string
+	LastNotice int64
+}
+
+type Agent struct {
+	Account []byte
+	Added   int64
+	Removed int64
+}
+
+type Approval struct {
+	Account   []byte
+	Reference string
+	At        int64
+	Expires   int64
+	MadeBy    string
+	Revoked   int64
+}
+
+type DeskAct struct {
+	ID        []byte
+	Account   []byte
+	Reference string
+	Kind      string
+	AskedBy   []byte
+	Asked     int64
+	AgreedBy  []byte
+	Agreed    int64
+	Done      int64
+	Expires   int64
+}
+
 type Device struct {
 	Account      []byte
 	Thumbprint   []byte
@@ -62,6 +106,21 @@ type Ledger struct {
 	Detail    []byte
 }
 
+type Message struct {
+	ID      []byte
+	Account []byte
+	Address []byte
+	Channel string
+	Kind    string
+	Sealed  []byte
+	Created int64
+	Next    int64
+	Tries   int64
+	Sent    int64
+	GaveUp  int64
+	Why     string
+}
+
 type Pass struct {
 	Hash    []byte
 	Account []byte
@@ -69,6 +128,48 @@ type Pass struct {
 	Created int64
 	Expires int64
 	Tries   int64
+	Used    int64
+}
+
+type Passkey struct {
+	Account    []byte
+	Credential []byte
+	Data       []byte
+	Name       string
+	Added      int64
+	AddedBy    []byte
+	LastUsed   int64
+	Uses       int64
+}
+
+type Recovery struct {
+	ID          []byte
+	Account     []byte
+	Thumbprint  []byte
+	Name        string
+	System      string
+	Client      string
+	Address     string
+	Opened      int64
+	Opens       int64
+	Expires     int64
+	ByCode      int64
+	ByDevice    []byte
+	ByDeviceAt  int64
+	ByAddress   int64
+	AddressHash []byte
+	Wrong       int64
+	Cancelled   int64
+	CancelledBy string
+	CancelHash  []byte
+	Finished    int64
+	Agent       []byte
+}
+
+type RecoveryCode struct {
+	Account []byte
+	Hash    []byte
+	Created int64
 	Used    int64
 }
 

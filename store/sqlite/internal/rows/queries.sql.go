@@ -54,6 +54,78 @@ func (q *Queries) Accounts(ctx context.Context) ([]Subject, error) {
 	return items, nil
 }
 
+const addAddress = `-- name: AddAddress :exec
+INSERT INTO addresses (account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+`
+
+type AddAddressParams struct {
+	Account    []byte
+	ID         []byte
+	Kind       string
+	Value      string
+	Added      int64
+	AddedBy    []byte
+	Verified   int64
+	CodeHash   []byte
+	CodeUntil  int64
+	CodeTries  int64
+	Failed     int64
+	FailedWhy  string
+	LastNotice int64
+}
+
+func (q *Queries) AddAddress(ctx context.Context, arg AddAddressParams) error {
+	_, err := q.db.ExecContext(ctx, addAddress,
+		arg.Account,
+		arg.ID,
+		arg.Kind,
+		arg.Value,
+		arg.Added,
+		arg.AddedBy,
+		arg.Verified,
+		arg.CodeHash,
+		arg.CodeUntil,
+		arg.CodeTries,
+		arg.Failed,
+		arg.FailedWhy,
+		arg.LastNotice,
+	)
+	return err
+}
+
+const addDeskAct = `-- name: AddDeskAct :exec
+INSERT INTO desk_acts (id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+`
+
+type AddDeskActParams struct {
+	ID        []byte
+	Account   []byte
+	Reference string
+	Kind      string
+	AskedBy   []byte
+	Asked     int64
+	AgreedBy  []byte
+	Agreed    int64
+	Done      int64
+	Expires   int64
+}
+
+func (q *Queries) AddDeskAct(ctx context.Context, arg AddDeskActParams) error {
+	_, err := q.db.ExecContext(ctx, addDeskAct,
+		arg.ID,
+		arg.Account,
+		arg.Reference,
+		arg.Kind,
+		arg.AskedBy,
+		arg.Asked,
+		arg.AgreedBy,
+		arg.Agreed,
+		arg.Done,
+		arg.Expires,
+	)
+	return err
+}
+
 const addDevice = `-- name: AddDevice :execrows
 INSERT INTO devices (account, thumbprint, id, name, system, enrolled, removed, removed_by,
     failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step)
@@ -157,6 +229,43 @@ func (q *Queries) AddKey(ctx context.Context, arg AddKeyParams) error {
 	return err
 }
 
+const addMessage = `-- name: AddMessage :exec
+INSERT INTO messages (id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+`
+
+type AddMessageParams struct {
+	ID      []byte
+	Account []byte
+	Address []byte
+	Channel string
+	Kind    string
+	Sealed  []byte
+	Created int64
+	Next    int64
+	Tries   int64
+	Sent    int64
+	GaveUp  int64
+	Why     string
+}
+
+func (q *Queries) AddMessage(ctx context.Context, arg AddMessageParams) error {
+	_, err := q.db.ExecContext(ctx, addMessage,
+		arg.ID,
+		arg.Account,
+		arg.Address,
+		arg.Channel,
+		arg.Kind,
+		arg.Sealed,
+		arg.Created,
+		arg.Next,
+		arg.Tries,
+		arg.Sent,
+		arg.GaveUp,
+		arg.Why,
+	)
+	return err
+}
+
 const addPass = `-- name: AddPass :exec
 INSERT INTO passes (hash, account, made_by, created, expires, tries, used) VALUES (?, ?, ?, ?, ?, ?, ?)
 `
@@ -179,6 +288,111 @@ func (q *Queries) AddPass(ctx context.Context, arg AddPassParams) error {
 		arg.Created,
 		arg.Expires,
 		arg.Tries,
+		arg.Used,
+	)
+	return err
+}
+
+const addPasskey = `-- name: AddPasskey :exec
+INSERT INTO passkeys (account, credential, data, name, added, added_by, last_used, uses) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+`
+
+type AddPasskeyParams struct {
+	Account    []byte
+	Credential []byte
+	Data       []byte
+	Name       string
+	Added      int64
+	AddedBy    []byte
+	LastUsed   int64
+	Uses       int64
+}
+
+func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
+	_, err := q.db.ExecContext(ctx, addPasskey,
+		arg.Account,
+		arg.Credential,
+		arg.Data,
+		arg.Name,
+		arg.Added,
+		arg.AddedBy,
+		arg.LastUsed,
+		arg.Uses,
+	)
+	return err
+}
+
+const addRecovery = `-- name: AddRecovery :exec
+INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+`
+
+type AddRecoveryParams struct {
+	ID          []byte
+	Account     []byte
+	Thumbprint  []byte
+	Name        string
+	System      string
+	Client      string
+	Address     string
+	Opened      int64
+	Opens       int64
+	Expires     int64
+	ByCode      int64
+	ByDevice    []byte
+	ByDeviceAt  int64
+	ByAddress   int64
+	AddressHash []byte
+	Wrong       int64
+	Cancelled   int64
+	CancelledBy string
+	CancelHash  []byte
+	Finished    int64
+	Agent       []byte
+}
+
+func (q *Queries) AddRecovery(ctx context.Context, arg AddRecoveryParams) error {
+	_, err := q.db.ExecContext(ctx, addRecovery,
+		arg.ID,
+		arg.Account,
+		arg.Thumbprint,
+		arg.Name,
+		arg.System,
+		arg.Client,
+		arg.Address,
+		arg.Opened,
+		arg.Opens,
+		arg.Expires,
+		arg.ByCode,
+		arg.ByDevice,
+		arg.ByDeviceAt,
+		arg.ByAddress,
+		arg.AddressHash,
+		arg.Wrong,
+		arg.Cancelled,
+		arg.CancelledBy,
+		arg.CancelHash,
+		arg.Finished,
+		arg.Agent,
+	)
+	return err
+}
+
+const addRecoveryCode = `-- name: AddRecoveryCode :exec
+INSERT INTO recovery_codes (account, hash, created, used) VALUES (?, ?, ?, ?)
+`
+
+type AddRecoveryCodeParams struct {
+	Account []byte
+	Hash    []byte
+	Created int64
+	Used    int64
+}
+
+func (q *Queries) AddRecoveryCode(ctx context.Context, arg AddRecoveryCodeParams) error {
+	_, err := q.db.ExecContext(ctx, addRecoveryCode,
+		arg.Account,
+		arg.Hash,
+		arg.Created,
 		arg.Used,
 	)
 	return err
@@ -311,6 +525,85 @@ func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
 	return err
 }
 
+const addresses = `-- name: Addresses :many
+SELECT account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE account = ? ORDER BY added, id
+`
+
+func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, error) {
+	rows, err := q.db.QueryContext(ctx, addresses, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Address
+	for rows.Next() {
+		var i Address
+		if err := rows.Scan(
+			&i.Account,
+			&i.ID,
+			&i.Kind,
+			&i.Value,
+			&i.Added,
+			&i.AddedBy,
+			&i.Verified,
+			&i.CodeHash,
+			&i.CodeUntil,
+			&i.CodeTries,
+			&i.Failed,
+			&i.FailedWhy,
+			&i.LastNotice,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const agent = `-- name: Agent :one
+SELECT account, added, removed FROM agents WHERE account = ?
+`
+
+func (q *Queries) Agent(ctx context.Context, account []byte) (Agent, error) {
+	row := q.db.QueryRowContext(ctx, agent, account)
+	var i Agent
+	err := row.Scan(&i.Account, &i.Added, &i.Removed)
+	return i, err
+}
+
+const agents = `-- name: Agents :many
+SELECT account, added, removed FROM agents ORDER BY added, account
+`
+
+func (q *Queries) Agents(ctx context.Context) ([]Agent, error) {
+	rows, err := q.db.QueryContext(ctx, agents)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Agent
+	for rows.Next() {
+		var i Agent
+		if err := rows.Scan(&i.Account, &i.Added, &i.Removed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const appendEntry = `-- name: AppendEntry :exec
 INSERT INTO ledger (account, ring, slot, seq, id, reference, at, open, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (account, ring, slot) DO UPDATE SET seq = excluded.seq, id = excluded.id, reference = excluded.reference,
@@ -344,6 +637,99 @@ func (q *Queries) AppendEntry(ctx context.Context, arg AppendEntryParams) error 
 	return err
 }
 
+const approvals = `-- name: Approvals :many
+SELECT account, reference, at, expires, made_by, revoked FROM approvals WHERE account = ? ORDER BY at DESC, reference
+`
+
+func (q *Queries) Approvals(ctx context.Context, account []byte) ([]Approval, error) {
+	rows, err := q.db.QueryContext(ctx, approvals, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Approval
+	for rows.Next() {
+		var i Approval
+		if err := rows.Scan(
+			&i.Account,
+			&i.Reference,
+			&i.At,
+			&i.Expires,
+			&i.MadeBy,
+			&i.Revoked,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const closeAddresses = `-- name: CloseAddresses :exec
+DELETE FROM addresses WHERE account = ?
+`
+
+func (q *Queries) CloseAddresses(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeAddresses, account)
+	return err
+}
+
+const closeAgents = `-- name: CloseAgents :exec
+DELETE FROM agents WHERE account = ?
+`
+
+func (q *Queries) CloseAgents(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeAgents, account)
+	return err
+}
+
+const closeApprovals = `-- name: CloseApprovals :exec
+DELETE FROM approvals WHERE account = ?
+`
+
+func (q *Queries) CloseApprovals(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeApprovals, account)
+	return err
+}
+
+const closeDeskActs = `-- name: CloseDeskActs :exec
+DELETE FROM desk_acts WHERE account = ?
+`
+
+func (q *Queries) CloseDeskActs(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeDeskActs, account)
+	return err
+}
+
+const closeDeskActsAsked = `-- name: CloseDeskActsAsked :exec
+DELETE FROM desk_acts WHERE asked_by = ? OR agreed_by = ?
+`
+
+type CloseDeskActsAskedParams struct {
+	AskedBy  []byte
+	AgreedBy []byte
+}
+
+func (q *Queries) CloseDeskActsAsked(ctx context.Context, arg CloseDeskActsAskedParams) error {
+	_, err := q.db.ExecContext(ctx, closeDeskActsAsked, arg.AskedBy, arg.AgreedBy)
+	return err
+}
+
+const closeDevices = `-- name: CloseDevices :exec
+DELETE FROM devices WHERE account = ?
+`
+
+func (q *Queries) CloseDevices(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeDevices, account)
+	return err
+}
+
 const closeEntry = `-- name: CloseEntry :execrows
 UPDATE ledger SET open = 0, detail = ? WHERE account = ? AND ring = ? AND slot = ? AND seq = ? AND id = ? AND open = 1
 `
@@ -372,6 +758,99 @@ func (q *Queries) CloseEntry(ctx context.Context, arg CloseEntryParams) (int64, 
 	return result.RowsAffected()
 }
 
+const closeInvitations = `-- name: CloseInvitations :exec
+DELETE FROM invitations WHERE identifier = ?
+`
+
+func (q *Queries) CloseInvitations(ctx context.Context, identifier string) error {
+	_, err := q.db.ExecContext(ctx, closeInvitations, identifier)
+	return err
+}
+
+const closeLedger = `-- name: CloseLedger :exec
+DELETE FROM ledger WHERE account = ?
+`
+
+func (q *Queries) CloseLedger(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeLedger, account)
+	return err
+}
+
+const closeMessages = `-- name: CloseMessages :exec
+DELETE FROM messages WHERE account = ?
+`
+
+func (q *Queries) CloseMessages(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeMessages, account)
+	return err
+}
+
+const closePasses = `-- name: ClosePasses :exec
+DELETE FROM passes WHERE account = ?
+`
+
+func (q *Queries) ClosePasses(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closePasses, account)
+	return err
+}
+
+const closePasskeys = `-- name: ClosePasskeys :exec
+DELETE FROM passkeys WHERE account = ?
+`
+
+func (q *Queries) ClosePasskeys(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closePasskeys, account)
+	return err
+}
+
+const closeRecoveries = `-- name: CloseRecoveries :exec
+DELETE FROM recoveries WHERE account = ?
+`
+
+func (q *Queries) CloseRecoveries(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeRecoveries, account)
+	return err
+}
+
+const closeRecoveryCodes = `-- name: CloseRecoveryCodes :exec
+DELETE FROM recovery_codes WHERE account = ?
+`
+
+func (q *Queries) CloseRecoveryCodes(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeRecoveryCodes, account)
+	return err
+}
+
+const closeRequests = `-- name: CloseRequests :exec
+DELETE FROM requests WHERE account = ?
+`
+
+func (q *Queries) CloseRequests(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeRequests, account)
+	return err
+}
+
+const closeSessions = `-- name: CloseSessions :exec
+DELETE FROM sessions WHERE account = ?
+`
+
+func (q *Queries) CloseSessions(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeSessions, account)
+	return err
+}
+
+const closeSubject = `-- name: CloseSubject :execrows
+DELETE FROM subjects WHERE id = ? AND ghost = 0
+`
+
+func (q *Queries) CloseSubject(ctx context.Context, id []byte) (int64, error) {
+	result, err := q.db.ExecContext(ctx, closeSubject, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const countLookup = `-- name: CountLookup :one
 SELECT count(*) FROM subjects WHERE lookup = ?
 `
@@ -381,6 +860,66 @@ func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const deskAct = `-- name: DeskAct :one
+SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE id = ?
+`
+
+func (q *Queries) DeskAct(ctx context.Context, id []byte) (DeskAct, error) {
+	row := q.db.QueryRowContext(ctx, deskAct, id)
+	var i DeskAct
+	err := row.Scan(
+		&i.ID,
+		&i.Account,
+		&i.Reference,
+		&i.Kind,
+		&i.AskedBy,
+		&i.Asked,
+		&i.AgreedBy,
+		&i.Agreed,
+		&i.Done,
+		&i.Expires,
+	)
+	return i, err
+}
+
+const deskActs = `-- name: DeskActs :many
+SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE account = ? ORDER BY asked DESC, id
+`
+
+func (q *Queries) DeskActs(ctx context.Context, account []byte) ([]DeskAct, error) {
+	rows, err := q.db.QueryContext(ctx, deskActs, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskAct
+	for rows.Next() {
+		var i DeskAct
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.Reference,
+			&i.Kind,
+			&i.AskedBy,
+			&i.Asked,
+			&i.AgreedBy,
+			&i.Agreed,
+			&i.Done,
+			&i.Expires,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const device = `-- name: Device :one
@@ -462,6 +1001,23 @@ func (q *Queries) Devices(ctx context.Context, account []byte) ([]Device, error)
 	return items, nil
 }
 
+const dropAddress = `-- name: DropAddress :execrows
+DELETE FROM addresses WHERE account = ? AND id = ?
+`
+
+type DropAddressParams struct {
+	Account []byte
+	ID      []byte
+}
+
+func (q *Queries) DropAddress(ctx context.Context, arg DropAddressParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropAddress, arg.Account, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropKey = `-- name: DropKey :execrows
 DELETE FROM keys WHERE id = ?
 `
@@ -481,6 +1037,77 @@ DELETE FROM passes WHERE account = ?
 func (q *Queries) DropPasses(ctx context.Context, account []byte) error {
 	_, err := q.db.ExecContext(ctx, dropPasses, account)
 	return err
+}
+
+const dropPasskey = `-- name: DropPasskey :execrows
+DELETE FROM passkeys WHERE account = ? AND credential = ?
+`
+
+type DropPasskeyParams struct {
+	Account    []byte
+	Credential []byte
+}
+
+func (q *Queries) DropPasskey(ctx context.Context, arg DropPasskeyParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropPasskey, arg.Account, arg.Credential)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropRecoveryCodes = `-- name: DropRecoveryCodes :exec
+DELETE FROM recovery_codes WHERE account = ?
+`
+
+func (q *Queries) DropRecoveryCodes(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, dropRecoveryCodes, account)
+	return err
+}
+
+const dueMessages = `-- name: DueMessages :many
+SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= ? ORDER BY next, id LIMIT ?
+`
+
+type DueMessagesParams struct {
+	Next  int64
+	Limit int64
+}
+
+func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Message, error) {
+	rows, err := q.db.QueryContext(ctx, dueMessages, arg.Next, arg.Limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Message
+	for rows.Next() {
+		var i Message
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.Address,
+			&i.Channel,
+			&i.Kind,
+			&i.Sealed,
+			&i.Created,
+			&i.Next,
+			&i.Tries,
+			&i.Sent,
+			&i.GaveUp,
+			&i.Why,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const endSessions = `-- name: EndSessions :execrows
@@ -612,6 +1239,52 @@ func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
 			&i.Seq1,
 			&i.Seq2,
 			&i.Seq3,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const findAddresses = `-- name: FindAddresses :many
+SELECT account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE kind = ? AND value = ? AND verified <> 0 ORDER BY account
+`
+
+type FindAddressesParams struct {
+	Kind  string
+	Value string
+}
+
+func (q *Queries) FindAddresses(ctx context.Context, arg FindAddressesParams) ([]Address, error) {
+	rows, err := q.db.QueryContext(ctx, findAddresses, arg.Kind, arg.Value)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Address
+	for rows.Next() {
+		var i Address
+		if err := rows.Scan(
+			&i.Account,
+			&i.ID,
+			&i.Kind,
+			&i.Value,
+			&i.Added,
+			&i.AddedBy,
+			&i.Verified,
+			&i.CodeHash,
+			&i.CodeUntil,
+			&i.CodeTries,
+			&i.Failed,
+			&i.FailedWhy,
+			&i.LastNotice,
 		); err != nil {
 			return nil, err
 		}
@@ -769,6 +1442,46 @@ func (q *Queries) Ledger(ctx context.Context, account []byte) ([]Ledger, error) 
 	return items, nil
 }
 
+const messages = `-- name: Messages :many
+SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE account = ? ORDER BY created DESC, id
+`
+
+func (q *Queries) Messages(ctx context.Context, account []byte) ([]Message, error) {
+	rows, err := q.db.QueryContext(ctx, messages, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Message
+	for rows.Next() {
+		var i Message
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.Address,
+			&i.Channel,
+			&i.Kind,
+			&i.Sealed,
+			&i.Created,
+			&i.Next,
+			&i.Tries,
+			&i.Sent,
+			&i.GaveUp,
+			&i.Why,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pass = `-- name: Pass :one
 SELECT hash, account, made_by, created, expires, tries, used FROM passes WHERE hash = ?
 `
@@ -786,6 +1499,176 @@ func (q *Queries) Pass(ctx context.Context, hash []byte) (Pass, error) {
 		&i.Used,
 	)
 	return i, err
+}
+
+const passkey = `-- name: Passkey :one
+SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE credential = ?
+`
+
+func (q *Queries) Passkey(ctx context.Context, credential []byte) (Passkey, error) {
+	row := q.db.QueryRowContext(ctx, passkey, credential)
+	var i Passkey
+	err := row.Scan(
+		&i.Account,
+		&i.Credential,
+		&i.Data,
+		&i.Name,
+		&i.Added,
+		&i.AddedBy,
+		&i.LastUsed,
+		&i.Uses,
+	)
+	return i, err
+}
+
+const passkeys = `-- name: Passkeys :many
+SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE account = ? ORDER BY added, credential
+`
+
+func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, error) {
+	rows, err := q.db.QueryContext(ctx, passkeys, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Passkey
+	for rows.Next() {
+		var i Passkey
+		if err := rows.Scan(
+			&i.Account,
+			&i.Credential,
+			&i.Data,
+			&i.Name,
+			&i.Added,
+			&i.AddedBy,
+			&i.LastUsed,
+			&i.Uses,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const recoveries = `-- name: Recoveries :many
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent FROM recoveries WHERE account = ? ORDER BY opened DESC, id
+`
+
+func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, error) {
+	rows, err := q.db.QueryContext(ctx, recoveries, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Recovery
+	for rows.Next() {
+		var i Recovery
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.Thumbprint,
+			&i.Name,
+			&i.System,
+			&i.Client,
+			&i.Address,
+			&i.Opened,
+			&i.Opens,
+			&i.Expires,
+			&i.ByCode,
+			&i.ByDevice,
+			&i.ByDeviceAt,
+			&i.ByAddress,
+			&i.AddressHash,
+			&i.Wrong,
+			&i.Cancelled,
+			&i.CancelledBy,
+			&i.CancelHash,
+			&i.Finished,
+			&i.Agent,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const recovery = `-- name: Recovery :one
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent FROM recoveries WHERE id = ?
+`
+
+func (q *Queries) Recovery(ctx context.Context, id []byte) (Recovery, error) {
+	row := q.db.QueryRowContext(ctx, recovery, id)
+	var i Recovery
+	err := row.Scan(
+		&i.ID,
+		&i.Account,
+		&i.Thumbprint,
+		&i.Name,
+		&i.System,
+		&i.Client,
+		&i.Address,
+		&i.Opened,
+		&i.Opens,
+		&i.Expires,
+		&i.ByCode,
+		&i.ByDevice,
+		&i.ByDeviceAt,
+		&i.ByAddress,
+		&i.AddressHash,
+		&i.Wrong,
+		&i.Cancelled,
+		&i.CancelledBy,
+		&i.CancelHash,
+		&i.Finished,
+		&i.Agent,
+	)
+	return i, err
+}
+
+const recoveryCodes = `-- name: RecoveryCodes :many
+SELECT account, hash, created, used FROM recovery_codes WHERE account = ? ORDER BY created, hash
+`
+
+func (q *Queries) RecoveryCodes(ctx context.Context, account []byte) ([]RecoveryCode, error) {
+	rows, err := q.db.QueryContext(ctx, recoveryCodes, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RecoveryCode
+	for rows.Next() {
+		var i RecoveryCode
+		if err := rows.Scan(
+			&i.Account,
+			&i.Hash,
+			&i.Created,
+			&i.Used,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const request = `-- name: Request :one
@@ -860,6 +1743,126 @@ func (q *Queries) Requests(ctx context.Context, account []byte) ([]Request, erro
 		return nil, err
 	}
 	return items, nil
+}
+
+const saveAddress = `-- name: SaveAddress :execrows
+UPDATE addresses SET kind = ?, value = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
+WHERE account = ? AND id = ?
+`
+
+type SaveAddressParams struct {
+	Kind       string
+	Value      string
+	Added      int64
+	AddedBy    []byte
+	Verified   int64
+	CodeHash   []byte
+	CodeUntil  int64
+	CodeTries  int64
+	Failed     int64
+	FailedWhy  string
+	LastNotice int64
+	Account    []byte
+	ID         []byte
+}
+
+func (q *Queries) SaveAddress(ctx context.Context, arg SaveAddressParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveAddress,
+		arg.Kind,
+		arg.Value,
+		arg.Added,
+		arg.AddedBy,
+		arg.Verified,
+		arg.CodeHash,
+		arg.CodeUntil,
+		arg.CodeTries,
+		arg.Failed,
+		arg.FailedWhy,
+		arg.LastNotice,
+		arg.Account,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const saveAgent = `-- name: SaveAgent :exec
+INSERT INTO agents (account, added, removed) VALUES (?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET added = excluded.added, removed = excluded.removed
+`
+
+type SaveAgentParams struct {
+	Account []byte
+	Added   int64
+	Removed int64
+}
+
+func (q *Queries) SaveAgent(ctx context.Context, arg SaveAgentParams) error {
+	_, err := q.db.ExecContext(ctx, saveAgent, arg.Account, arg.Added, arg.Removed)
+	return err
+}
+
+const saveApproval = `-- name: SaveApproval :exec
+INSERT INTO approvals (account, reference, at, expires, made_by, revoked) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (account, reference) DO UPDATE SET at = excluded.at, expires = excluded.expires, made_by = excluded.made_by, revoked = excluded.revoked
+`
+
+type SaveApprovalParams struct {
+	Account   []byte
+	Reference string
+	At        int64
+	Expires   int64
+	MadeBy    string
+	Revoked   int64
+}
+
+func (q *Queries) SaveApproval(ctx context.Context, arg SaveApprovalParams) error {
+	_, err := q.db.ExecContext(ctx, saveApproval,
+		arg.Account,
+		arg.Reference,
+		arg.At,
+		arg.Expires,
+		arg.MadeBy,
+		arg.Revoked,
+	)
+	return err
+}
+
+const saveDeskAct = `-- name: SaveDeskAct :execrows
+UPDATE desk_acts SET reference = ?, kind = ?, asked_by = ?, asked = ?, agreed_by = ?, agreed = ?, done = ?, expires = ?
+WHERE id = ?
+`
+
+type SaveDeskActParams struct {
+	Reference string
+	Kind      string
+	AskedBy   []byte
+	Asked     int64
+	AgreedBy  []byte
+	Agreed    int64
+	Done      int64
+	Expires   int64
+	ID        []byte
+}
+
+func (q *Queries) SaveDeskAct(ctx context.Context, arg SaveDeskActParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveDeskAct,
+		arg.Reference,
+		arg.Kind,
+		arg.AskedBy,
+		arg.Asked,
+		arg.AgreedBy,
+		arg.Agreed,
+		arg.Done,
+		arg.Expires,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const saveDevice = `-- name: SaveDevice :execrows
@@ -992,6 +1995,45 @@ func (q *Queries) SaveLane(ctx context.Context, arg SaveLaneParams) error {
 	return err
 }
 
+const saveMessage = `-- name: SaveMessage :execrows
+UPDATE messages SET address = ?, channel = ?, kind = ?, sealed = ?, created = ?, next = ?, tries = ?, sent = ?, gave_up = ?, why = ?
+WHERE id = ?
+`
+
+type SaveMessageParams struct {
+	Address []byte
+	Channel string
+	Kind    string
+	Sealed  []byte
+	Created int64
+	Next    int64
+	Tries   int64
+	Sent    int64
+	GaveUp  int64
+	Why     string
+	ID      []byte
+}
+
+func (q *Queries) SaveMessage(ctx context.Context, arg SaveMessageParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveMessage,
+		arg.Address,
+		arg.Channel,
+		arg.Kind,
+		arg.Sealed,
+		arg.Created,
+		arg.Next,
+		arg.Tries,
+		arg.Sent,
+		arg.GaveUp,
+		arg.Why,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const savePass = `-- name: SavePass :execrows
 UPDATE passes SET tries = ?, used = ? WHERE hash = ?
 `
@@ -1004,6 +2046,94 @@ type SavePassParams struct {
 
 func (q *Queries) SavePass(ctx context.Context, arg SavePassParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, savePass, arg.Tries, arg.Used, arg.Hash)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const savePasskey = `-- name: SavePasskey :execrows
+UPDATE passkeys SET data = ?, name = ?, added = ?, added_by = ?, last_used = ?, uses = ?
+WHERE credential = ?
+`
+
+type SavePasskeyParams struct {
+	Data       []byte
+	Name       string
+	Added      int64
+	AddedBy    []byte
+	LastUsed   int64
+	Uses       int64
+	Credential []byte
+}
+
+func (q *Queries) SavePasskey(ctx context.Context, arg SavePasskeyParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, savePasskey,
+		arg.Data,
+		arg.Name,
+		arg.Added,
+		arg.AddedBy,
+		arg.LastUsed,
+		arg.Uses,
+		arg.Credential,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const saveRecovery = `-- name: SaveRecovery :execrows
+UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?
+WHERE id = ?
+`
+
+type SaveRecoveryParams struct {
+	Thumbprint  []byte
+	Name        string
+	System      string
+	Client      string
+	Address     string
+	Opened      int64
+	Opens       int64
+	Expires     int64
+	ByCode      int64
+	ByDevice    []byte
+	ByDeviceAt  int64
+	ByAddress   int64
+	AddressHash []byte
+	Wrong       int64
+	Cancelled   int64
+	CancelledBy string
+	CancelHash  []byte
+	Finished    int64
+	Agent       []byte
+	ID          []byte
+}
+
+func (q *Queries) SaveRecovery(ctx context.Context, arg SaveRecoveryParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveRecovery,
+		arg.Thumbprint,
+		arg.Name,
+		arg.System,
+		arg.Client,
+		arg.Address,
+		arg.Opened,
+		arg.Opens,
+		arg.Expires,
+		arg.ByCode,
+		arg.ByDevice,
+		arg.ByDeviceAt,
+		arg.ByAddress,
+		arg.AddressHash,
+		arg.Wrong,
+		arg.Cancelled,
+		arg.CancelledBy,
+		arg.CancelHash,
+		arg.Finished,
+		arg.Agent,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -1240,6 +2370,24 @@ func (q *Queries) TouchSession(ctx context.Context, arg TouchSessionParams) (int
 	return result.RowsAffected()
 }
 
+const trimApprovals = `-- name: TrimApprovals :exec
+DELETE FROM approvals WHERE expires < ?
+`
+
+func (q *Queries) TrimApprovals(ctx context.Context, expires int64) error {
+	_, err := q.db.ExecContext(ctx, trimApprovals, expires)
+	return err
+}
+
+const trimDeskActs = `-- name: TrimDeskActs :exec
+DELETE FROM desk_acts WHERE expires < ?
+`
+
+func (q *Queries) TrimDeskActs(ctx context.Context, expires int64) error {
+	_, err := q.db.ExecContext(ctx, trimDeskActs, expires)
+	return err
+}
+
 const trimInvitations = `-- name: TrimInvitations :exec
 DELETE FROM invitations WHERE expires < ?
 `
@@ -1249,12 +2397,30 @@ func (q *Queries) TrimInvitations(ctx context.Context, expires int64) error {
 	return err
 }
 
+const trimMessages = `-- name: TrimMessages :exec
+DELETE FROM messages WHERE sent <> 0 AND sent < ?1 OR gave_up <> 0 AND gave_up < ?1
+`
+
+func (q *Queries) TrimMessages(ctx context.Context, before int64) error {
+	_, err := q.db.ExecContext(ctx, trimMessages, before)
+	return err
+}
+
 const trimPasses = `-- name: TrimPasses :exec
 DELETE FROM passes WHERE expires < ?
 `
 
 func (q *Queries) TrimPasses(ctx context.Context, expires int64) error {
 	_, err := q.db.ExecContext(ctx, trimPasses, expires)
+	return err
+}
+
+const trimRecoveries = `-- name: TrimRecoveries :exec
+DELETE FROM recoveries WHERE expires < ?
+`
+
+func (q *Queries) TrimRecoveries(ctx context.Context, expires int64) error {
+	_, err := q.db.ExecContext(ctx, trimRecoveries, expires)
 	return err
 }
 
@@ -1274,4 +2440,22 @@ DELETE FROM sessions WHERE ended <> 0 AND ended < ?
 func (q *Queries) TrimSessions(ctx context.Context, ended int64) error {
 	_, err := q.db.ExecContext(ctx, trimSessions, ended)
 	return err
+}
+
+const useRecoveryCode = `-- name: UseRecoveryCode :execrows
+UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0
+`
+
+type UseRecoveryCodeParams struct {
+	Used    int64
+	Account []byte
+	Hash    []byte
+}
+
+func (q *Queries) UseRecoveryCode(ctx context.Context, arg UseRecoveryCodeParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, useRecoveryCode, arg.Used, arg.Account, arg.Hash)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
