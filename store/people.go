@@ -14,6 +14,7 @@ type Address struct {
 	ID         ID
 	Kind       string // Email or Phone
 	Value      string // normalised: lower-case e-mail address, or + and digits
+	Language   string // that messages to it are written in, as a language tag
 	Added      time.Time
 	AddedBy    ID        // device
 	Verified   time.Time // zero until its code was typed

@@ -160,10 +160,10 @@ UPDATE keys SET retired = ? WHERE id = ?;
 DELETE FROM keys WHERE id = ?;
 
 -- name: AddAddress :exec
-INSERT INTO addresses (account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO addresses (account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SaveAddress :execrows
-UPDATE addresses SET kind = ?, value = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
+UPDATE addresses SET kind = ?, value = ?, language = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
 WHERE account = ? AND id = ?;
 
 -- name: AddRecoveryCode :exec

@@ -10,19 +10,19 @@ import (
 
 func address(r rows.Address) store.Address {
 	return store.Address{
-		Account: store.ID(r.Account), ID: store.ID(r.ID), Kind: r.Kind, Value: r.Value, Added: instant(r.Added), AddedBy: store.ID(r.AddedBy), Verified: instant(r.Verified), CodeHash: [32]byte(r.CodeHash), CodeUntil: instant(r.CodeUntil), CodeTries: int(r.CodeTries), Failed: instant(r.Failed), FailedWhy: r.FailedWhy, LastNotice: instant(r.LastNotice),
+		Account: store.ID(r.Account), ID: store.ID(r.ID), Kind: r.Kind, Value: r.Value, Language: r.Language, Added: instant(r.Added), AddedBy: store.ID(r.AddedBy), Verified: instant(r.Verified), CodeHash: [32]byte(r.CodeHash), CodeUntil: instant(r.CodeUntil), CodeTries: int(r.CodeTries), Failed: instant(r.Failed), FailedWhy: r.FailedWhy, LastNotice: instant(r.LastNotice),
 	}
 }
 
 func (t *tx) AddAddress(a store.Address) error {
 	return t.did(t.c.queries.AddAddress(none, rows.AddAddressParams{
-		Account: a.Account[:], ID: a.ID[:], Kind: a.Kind, Value: a.Value, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice),
+		Account: a.Account[:], ID: a.ID[:], Kind: a.Kind, Value: a.Value, Language: a.Language, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice),
 	}))
 }
 
 func (t *tx) SaveAddress(a store.Address) error {
 	return t.one(t.c.queries.SaveAddress(none, rows.SaveAddressParams{
-		Kind: a.Kind, Value: a.Value, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice), Account: a.Account[:], ID: a.ID[:],
+		Kind: a.Kind, Value: a.Value, Language: a.Language, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice), Account: a.Account[:], ID: a.ID[:],
 	}))
 }
 

@@ -6,6 +6,7 @@ CREATE TABLE addresses (
     id          BLOB   NOT NULL,
     kind        TEXT   NOT NULL,
     value       TEXT   NOT NULL,
+    language    TEXT   NOT NULL,
     added       BIGINT NOT NULL,
     added_by    BLOB   NOT NULL,
     verified    BIGINT NOT NULL,

@@ -9,6 +9,7 @@ type Address struct {
 	ID         []byte
 	Kind       string
 	Value      string
+	Language   string
 	Added      int64
 	AddedBy    []byte
 	Verified   int64

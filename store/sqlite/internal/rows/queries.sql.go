@@ -55,7 +55,7 @@ func (q *Queries) Accounts(ctx context.Context) ([]Subject, error) {
 }
 
 const addAddress = `-- name: AddAddress :exec
-INSERT INTO addresses (account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO addresses (account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddAddressParams struct {
@@ -63,6 +63,7 @@ type AddAddressParams struct {
 	ID         []byte
 	Kind       string
 	Value      string
+	Language   string
 	Added      int64
 	AddedBy    []byte
 	Verified   int64
@@ -80,6 +81,7 @@ func (q *Queries) AddAddress(ctx context.Context, arg AddAddressParams) error {
 		arg.ID,
 		arg.Kind,
 		arg.Value,
+		arg.Language,
 		arg.Added,
 		arg.AddedBy,
 		arg.Verified,
@@ -526,7 +528,7 @@ func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
 }
 
 const addresses = `-- name: Addresses :many
-SELECT account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE account = ? ORDER BY added, id
+SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE account = ? ORDER BY added, id
 `
 
 func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, error) {
@@ -543,6 +545,7 @@ func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, err
 			&i.ID,
 			&i.Kind,
 			&i.Value,
+			&i.Language,
 			&i.Added,
 			&i.AddedBy,
 			&i.Verified,
@@ -1254,7 +1257,7 @@ func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
 }
 
 const findAddresses = `-- name: FindAddresses :many
-SELECT account, id, kind, value, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE kind = ? AND value = ? AND verified <> 0 ORDER BY account
+SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE kind = ? AND value = ? AND verified <> 0 ORDER BY account
 `
 
 type FindAddressesParams struct {
@@ -1276,6 +1279,7 @@ func (q *Queries) FindAddresses(ctx context.Context, arg FindAddressesParams) ([
 			&i.ID,
 			&i.Kind,
 			&i.Value,
+			&i.Language,
 			&i.Added,
 			&i.AddedBy,
 			&i.Verified,
@@ -1746,13 +1750,14 @@ func (q *Queries) Requests(ctx context.Context, account []byte) ([]Request, erro
 }
 
 const saveAddress = `-- name: SaveAddress :execrows
-UPDATE addresses SET kind = ?, value = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
+UPDATE addresses SET kind = ?, value = ?, language = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
 WHERE account = ? AND id = ?
 `
 
 type SaveAddressParams struct {
 	Kind       string
 	Value      string
+	Language   string
 	Added      int64
 	AddedBy    []byte
 	Verified   int64
@@ -1770,6 +1775,7 @@ func (q *Queries) SaveAddress(ctx context.Context, arg SaveAddressParams) (int64
 	result, err := q.db.ExecContext(ctx, saveAddress,
 		arg.Kind,
 		arg.Value,
+		arg.Language,
 		arg.Added,
 		arg.AddedBy,
 		arg.Verified,
