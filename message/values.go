@@ -1,0 +1,147 @@
+package message
+
+import (
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"readmit.dev/readmit/store"
+)
+
+// values makes of each value what a text may hold of it. What is not here has
+// no place in a message.
+var values = map[string]func(string) (string, bool){
+	"code":      matching(`^[0-9A-Z]([0-9A-Z-]{0,38}[0-9A-Z])?$`),
+	"word":      matching(`^[0-9A-Za-z]([0-9A-Za-z -]{0,62}[0-9A-Za-z])?$`),
+	"reference": matching(`^[0-9A-Z]{4}-[0-9A-Z]{4}$`),
+	"account":   identifier,
+	"accounts":  identifiers,
+	"agent":     identifier,
+	"address":   masked,
+	"device":    name,
+	"passkey":   name,
+	"by":        name,
+	"from":      from,
+	"when":      moment,
+	"opens":     moment,
+}
+
+func matching(form string) func(string) (string, bool) {
+	r := regexp.MustCompile(form)
+	return func(s string) (string, bool) { return s, r.MatchString(s) }
+}
+
+// identifier lets an e-mail address through, and nothing around it.
+func identifier(s string) (string, bool) {
+	if len(s) > 254 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(` "<>(),:;\/[]`, r) }) {
+		return "", false
+	}
+	a, err := mail.ParseAddress(s)
+	return s, err == nil && a.Address == s && a.Name == ""
+}
+
+// maxIdentifiers is how many accounts one message lists.
+const maxIdentifiers = 10
+
+func identifiers(s string) (string, bool) {
+	lines := strings.Split(s, "\n")
+	for _, l := range lines {
+		if _, ok := identifier(l); !ok {
+			return "", false
+		}
+	}
+	return strings.Join(lines[:min(len(lines), maxIdentifiers)], "\n"), true
+}
+
+func masked(s string) (string, bool) {
+	return s, len(s) <= 300 && strings.Contains(s, "***") && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsPrint(r) || strings.ContainsRune(` "<>(),:;\/[]`, r)
+	})
+}
+
+// Masked shows of an address what its owner knows it by.
+func Masked(kind, value string) string {
+	if kind == store.Phone {
+		return value[:min(3, len(value))] + "***" + value[max(0, len(value)-2):]
+	}
+	local, domain, _ := strings.Cut(value, "@")
+	for _, r := range local {
+		return string(r) + "***@" + domain
+	}
+	return "***@" + domain
+}
+
+// name keeps of what a person called a thing letters, digits and a little
+// between them. A full stop is not kept: a mail reader makes a link of
+// "example.org", and whoever names a device can be a thief.
+func name(s string) (string, bool) {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n == 40 {
+			break
+		}
+		switch {
+		case unicode.IsLetter(r), unicode.IsDigit(r), strings.ContainsRune("-_'()", r):
+			b.WriteRune(r)
+		default:
+			b.WriteByte(' ')
+		}
+		n++
+	}
+	if s = strings.Join(strings.Fields(b.String()), " "); s == "" {
+		s = "unnamed"
+	}
+	return s, true
+}
+
+func from(s string) (string, bool) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return "local", true
+	}
+	return a.WithZone("").String(), true
+}
+
+func moment(s string) (string, bool) {
+	t, err := time.Parse(time.RFC3339, s)
+	return t.UTC().Format("2006-01-02 15:04 UTC"), err == nil
+}
+
+// Moment is how a time is given as a value.
+func Moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+// fill puts values into a text of the catalogue, all at once, so that no value
+// can bring a placeholder of its own.
+func fill(text string, with map[string]string) (string, error) {
+	var missing error
+	out := placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		v, ok := with[p[1:len(p)-1]]
+		if !ok {
+			missing = fmt.Errorf("message: no value for %s", p)
+		}
+		return v
+	})
+	return out, missing
+}
+
+// clean checks and cleans what a caller gives.
+func clean(given map[string]string) (map[string]string, error) {
+	out := make(map[string]string, len(given)+4)
+	for k, v := range given {
+		f, ok := values[k]
+		if !ok {
+			return nil, fmt.Errorf("message: there is no value called %q", k)
+		}
+		if out[k], ok = f(v); !ok {
+			return nil, fmt.Errorf("message: the value %s is not of its form", k)
+		}
+	}
+	return out, nil
+}
