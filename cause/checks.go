@@ -29,6 +29,9 @@ const (
 	CheckPrompt          Check = "prompt"             // whether an enrolled device has fetched the request
 	CheckPromptDevice    Check = "prompt-device"      // the enrolled device that was waited for
 	CheckPromptSeen      Check = "prompt-device-seen" // when that device was last seen
+	CheckDelivery        Check = "delivery"           // what became of the message with the code
+	CheckDeliveryKind    Check = "delivery-kind"      // the kind of address that it went to
+	CheckDeliveryAt      Check = "delivery-at"        // when it was last tried
 	CheckDenied          Check = "request"            // what the owner said to the request
 	CheckCode            Check = "code"               // whether the code is any that could be right
 	CheckCodeAge         Check = "code-age"           // how long ago the code stopped being shown, with what is accepted
@@ -120,6 +123,10 @@ var checks = map[Check]spec{
 	CheckPrompt:          words("fetched", "not-fetched"),
 	CheckPromptDevice:    {got: name},
 	CheckPromptSeen:      {got: instant},
+	CheckDelivery: words("delivered", "no-such-mailbox", "mailbox-full", "rejected-number", "refused", "put-off", "unreachable", "tls",
+		"no-login", "not-configured", "lost"),
+	CheckDeliveryKind:    {got: word, words: []string{"email", "phone"}},
+	CheckDeliveryAt:      {got: instant},
 	CheckDenied:          words("allowed", "denied"),
 	CheckCode:            words("right", "wrong", "not-given"),
 	CheckCodeAge:         {want: duration, got: duration},

@@ -52,11 +52,12 @@ func (f Fact) shows(r Row) bool {
 
 // alsoProof names further checks that prove a cause by themselves.
 var alsoProof = map[Code][]Check{
-	"client-outdated": {CheckSystemVersion, CheckProtocol},
-	"service-fault":   {CheckServer},
-	"unreachable":     {CheckName},
-	"tls-intercepted": {CheckTLSKey},
-	"factor-missing":  {CheckFactorFailures},
+	"client-outdated":  {CheckSystemVersion, CheckProtocol},
+	"service-fault":    {CheckServer},
+	"unreachable":      {CheckName},
+	"tls-intercepted":  {CheckTLSKey},
+	"factor-missing":   {CheckFactorFailures},
+	"code-undelivered": {CheckDelivery},
 }
 
 // hides reports whether root hides row, directly or through others.

@@ -233,11 +233,12 @@ var table = []Row{
 		},
 	},
 	{
-		Code: "code-undelivered", Title: "No enrolled device has fetched the request for a code", Audience: Owner,
-		Proof: CheckPrompt, With: []Check{CheckPromptDevice, CheckPromptSeen}, HiddenBy: []Code{"account-disabled", "factor-missing", "code-tries-spent"},
+		Code: "code-undelivered", Title: "The code, or the request for one, did not arrive", Audience: Owner,
+		Proof: CheckPrompt, With: []Check{CheckPromptDevice, CheckPromptSeen, CheckDelivery, CheckDeliveryKind, CheckDeliveryAt}, HiddenBy: []Code{"account-disabled", "factor-missing", "code-tries-spent"},
 		Remedies: []Remedy{
 			{By: Person, Do: "Switch on the device named in the evidence and see who asks to sign in.", Argv: []string{"readmit", "requests"}},
 			{By: Person, Do: "Or make a code on it by hand, without a network.", Argv: []string{"readmit", "code"}},
+			{By: Person, Do: "Where the code went by mail or SMS: see whether the address is right, or use another one; a fault of the service's own mail (unreachable, tls, no-login) is the operator's to end."},
 		},
 	},
 	{
