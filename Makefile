@@ -10,12 +10,19 @@ GO      := CGO_ENABLED=0 go
 export GOFLAGS := -trimpath
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
+# The OPAQUE client of the pages: the one thing that npm bundles.
+BUNDLE := web/static/dist/opaque.js
+
 .PHONY: build cross run test deps vet faults bench torture clean
 
-build:
+$(BUNDLE): web/package-lock.json web/package.json agent/common.txt
+	cd web && npm ci --no-audit --no-fund --silent && npm run build --silent
+	touch $(BUNDLE)
+
+build: $(BUNDLE)
 	$(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit ./cmd/readmit
 
-cross:
+cross: $(BUNDLE)
 	GOOS=darwin GOARCH=arm64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-darwin-arm64 ./cmd/readmit
 	GOOS=windows GOARCH=amd64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-windows-amd64.exe ./cmd/readmit
 	GOOS=linux GOARCH=arm64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-linux-arm64 ./cmd/readmit
@@ -44,4 +51,4 @@ torture: deps build
 	$(GO) run ./torture -readmit bin/readmit -rounds 100
 
 clean:
-	rm -rf bin
+	rm -rf bin web/static/dist

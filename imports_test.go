@@ -36,11 +36,13 @@ var allowed = []struct {
 	// The domain on the server's side.
 	{"store", "lockout"},
 	{"keys", "store"},
+	{"message", "cause keys store"},
+	{"message/send", "message"},
 	{"incident", "cause store"},
 	{"gate", "cause incident policy store"},
 	{"session", "cause gate incident keys store"},
-	{"signin", "cause code gate incident keys lockout opaque store"},
-	{"account", "code gate incident keys lockout opaque policy session signin store"},
+	{"signin", "cause code gate incident keys lockout message opaque store"},
+	{"account", "cause code gate incident keys lockout message opaque policy session signin store"},
 	{"explain", "cause gate incident keys session store"},
 
 	// The device's side.
@@ -61,11 +63,12 @@ var allowed = []struct {
 	{"store/storetest", "lockout store"},
 	{"store/sqlite/internal/rows", ""},
 	{"store/sqlite", "lockout store store/sqlite/internal/rows"},
-	{"server", "account api cause device docs explain gate incident keys opaque policy session signin store"},
+	{"web", "api cause docs"},
+	{"server", "account api cause device explain gate incident keys message message/send opaque policy session signin store web"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain gate incident keys opaque policy server session signin store store/sqlite"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain gate incident keys message message/send opaque policy server session signin store store/sqlite web"},
 	{"faults", "agent api cause code device opaque policy"},
 	{"faults/matrix", "agent api cause code device faults opaque policy"},
 	{"bench", "agent api cause code device opaque policy"},
@@ -74,9 +77,9 @@ var allowed = []struct {
 
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "api"}
-	adapters     = []string{"server", "store/sqlite", "agent", "cmd/readmit"}
+	adapters     = []string{"server", "message/send", "store/sqlite", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
-	serversOnly  = []string{"signin", "session", "store", "gate", "keys", "account", "explain", "server", "incident"}
+	serversOnly  = []string{"message", "message/send", "signin", "session", "store", "gate", "keys", "account", "explain", "server", "incident"}
 	mainPackages = []string{"cmd/readmit", "faults/matrix", "bench", "torture"}
 )
 

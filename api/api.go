@@ -29,7 +29,9 @@ const (
 	PathWhoAmI         = "/v1/whoami"
 	PathSession        = "/v1/session"
 	PathSignOut        = "/v1/sign-out"
+	PathSignOutAll     = "/v1/sign-out/everywhere"
 	PathRequests       = "/v1/requests"
+	PathEvents         = "/v1/events" // a stream: what appears by itself
 	PathAllow          = "/v1/requests/allow"
 	PathDeny           = "/v1/requests/deny"
 	PathPass           = "/v1/pass"
@@ -324,6 +326,11 @@ type PasswordFinish struct {
 	Session string  `json:"session"`
 	Record  Bytes   `json:"record"`
 	Stretch Stretch `json:"stretch"`
+}
+
+// SignedOut tells how many sessions ended, the caller's too.
+type SignedOut struct {
+	SessionsEnded int `json:"sessions_ended"`
 }
 
 // PasswordChanged tells how many other sessions ended.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go and Node: strace (failing fsyncs) and
-# python3 (whose http.cookiejar writes the jars that are read) from the
-# distribution, and the OPAQUE peer from npm.
+# Installs what the tests need beside Go and Node: strace (failing fsyncs),
+# python3 (whose http.cookiejar writes the jars that are read) and chromium (in
+# which the pages are tested) from the distribution, and the OPAQUE peer from npm.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for program in strace python3; do
+for program in strace python3 chromium; do
 	command -v "$program" >/dev/null || missing+=("$program")
 done
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -20,9 +20,10 @@ var posts = []string{
 	api.PathSignUpStart, api.PathSignUpFinish, api.PathSignInStart, api.PathSignInFinish, api.PathSignInCode, api.PathToken,
 	api.PathSession, api.PathSignOut, api.PathRequests, api.PathAllow, api.PathDeny, api.PathPass, api.PathDevices,
 	api.PathRemoveDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
+	api.PathSignOutAll, api.PathEvents,
 }
 
-var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused"}
+var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused", "/", "/account", "/help/4001"}
 
 func TestWrongMethods(t *testing.T) {
 	w := newWorld(t)
@@ -43,7 +44,7 @@ func TestWrongMethods(t *testing.T) {
 			wantCode(t, method+" "+path, a.problem(t), api.BadRequest)
 		}
 	}
-	for _, path := range []string{"/", "/v1", "/v1/", "/v1/nothing", "/v1/token/", "/admin/invite", "/metrics", "/.well-known/"} {
+	for _, path := range []string{"/nothing", "/v1", "/v1/", "/v1/nothing", "/v1/token/", "/admin/invite", "/metrics", "/.well-known/"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			a := w.serve(w.public, httptest.NewRequest(method, path, nil))
 			if a.status != http.StatusNotFound {

@@ -167,6 +167,7 @@ func (l *Listening) Run(ctx context.Context) error {
 	}
 	stop()
 	l.log.Info("stopping")
+	l.server.watchers.stop()
 	<-tended
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()

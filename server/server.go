@@ -1,6 +1,8 @@
 // Package server is the HTTP edge of the account server. It knows answers,
 // never evidence: a refusal comes to it sealed and leaves as it came.
 //
+// What people look at in a browser is package web's, mounted beside the calls.
+//
 // Every POST is read whole within limits, its DPoP proof verified and spent,
 // and only then handed on; but for the last message of a sign-in, which is a
 // proof itself. What the handlers return is turned into an answer
@@ -33,6 +35,7 @@ import (
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/web"
 )
 
 const (
@@ -66,7 +69,8 @@ type Server struct {
 	lane     chan struct{}
 	waiting  chan struct{}
 	metrics  *metrics
-	pages    pages
+	watchers *watchers
+	pages    *web.Pages
 }
 
 // Options are what New needs.
@@ -98,6 +102,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		lane:     make(chan struct{}, strangersAtOnce*runtime.GOMAXPROCS(0)),
 		waiting:  make(chan struct{}, strangersWaiting),
 		metrics:  newMetrics(),
+		watchers: newWatchers(),
+	}
+	if s.pages, err = web.New(o.URL); err != nil {
+		return nil, err
 	}
 	return s, s.accounts.LoadPolicy(ctx)
 }
@@ -125,7 +133,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET "+api.PathKeys, s.publicKeys)
 	mux.HandleFunc("GET "+api.PathHealth, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "healthy\n") })
 	mux.HandleFunc("GET "+api.PathReady, s.ready)
-	mux.HandleFunc("GET "+api.PathCauses+"{code}", s.pages.serve)
+	s.pages.Mount(mux)
 	for path, h := range map[string]handler{
 		api.PathSignUpStart:    s.signUpStart,
 		api.PathSignUpFinish:   s.signUpFinish,
@@ -134,6 +142,7 @@ func (s *Server) Handler() http.Handler {
 		api.PathToken:          s.token,
 		api.PathSession:        s.restore,
 		api.PathSignOut:        s.signOut,
+		api.PathSignOutAll:     s.signOutEverywhere,
 		api.PathRequests:       s.requests,
 		api.PathAllow:          s.allow,
 		api.PathDeny:           s.deny,
@@ -148,6 +157,7 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc("POST "+path, s.timed(path, s.signed(path, h)))
 	}
 	mux.HandleFunc("POST "+api.PathSignInFinish, s.timed(api.PathSignInFinish, s.unsigned(s.signInFinish)))
+	mux.HandleFunc("POST "+api.PathEvents, s.events)
 	return s.outer(mux)
 }
 
@@ -160,6 +170,10 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set(api.HeaderNonce, s.nonces.Issue())
+		if r.Method == http.MethodPost && s.fromElsewhere(r) {
+			s.fail(w, problem(http.StatusForbidden, api.BadRequest, "This message comes from another site", "Messages of a browser are taken from the server's own pages alone."))
+			return
+		}
 		if own, pattern := mux.Handler(r); pattern == "" {
 			s.noSuch(w, r, own)
 			return
@@ -168,9 +182,21 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 	})
 }
 
+// fromElsewhere reports whether a browser says that a message was made by
+// another site's page. Programs send neither header. The address compared with
+// is the configured one: Host is whatever the sender writes.
+func (s *Server) fromElsewhere(r *http.Request) bool {
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	return site != "" && site != "same-origin" || origin != "" && origin != s.url
+}
+
 // noSuch says what the mux's own handler would say: no such path, or a method
 // that is not for it, and which ones are.
 func (s *Server) noSuch(w http.ResponseWriter, r *http.Request, own http.Handler) {
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.pages.NotFound(w, r)
+		return
+	}
 	said := verdict{header: http.Header{}}
 	own.ServeHTTP(&said, r)
 	p := problem(http.StatusNotFound, api.BadRequest, "There is nothing at this address", "See docs/protocol.md for the paths of the account server.")

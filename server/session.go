@@ -110,17 +110,34 @@ func (s *Server) signOut(ctx context.Context, c call) (any, error) {
 	return nil, s.sessions.End(ctx, a)
 }
 
+func (s *Server) signOutEverywhere(ctx context.Context, c call) (any, error) {
+	a, by, err := s.on(ctx, c, "sign-out")
+	if err != nil {
+		return nil, err
+	}
+	ended, err := s.accounts.SignOutEverywhere(ctx, a, by)
+	if err != nil {
+		return nil, err
+	}
+	s.watchers.poke(a.Account.ID)
+	return api.SignedOut{SessionsEnded: ended}, nil
+}
+
 func (s *Server) requests(ctx context.Context, c call) (any, error) {
 	a, _, err := s.on(ctx, c, "requests")
 	if err != nil {
 		return nil, err
 	}
 	list, err := s.accounts.Requests(ctx, a)
+	return shown(list), err
+}
+
+func shown(list []store.Request) api.Requests {
 	out := api.Requests{Requests: []api.Request{}}
 	for _, r := range list {
 		out.Requests = append(out.Requests, request(r))
 	}
-	return out, err
+	return out
 }
 
 func request(r store.Request) api.Request {
@@ -148,6 +165,7 @@ func (s *Server) allow(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.watchers.poke(a.Account.ID)
 	return api.Allowed{Code: string(code), Remaining: int((left + time.Second - 1) / time.Second), Request: request(r)}, nil
 }
 
@@ -170,6 +188,7 @@ func (s *Server) deny(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.watchers.poke(a.Account.ID)
 	return request(r), nil
 }
 
@@ -213,7 +232,9 @@ func (s *Server) removeDevice(ctx context.Context, c call) (any, error) {
 	}
 	for _, d := range a.Devices {
 		if d.Removed.IsZero() && hex.EncodeToString(d.ID[:4]) == strings.ToLower(what) {
-			return nil, s.accounts.RemoveDevice(ctx, a, d.ID, by)
+			err := s.accounts.RemoveDevice(ctx, a, d.ID, by)
+			s.watchers.poke(a.Account.ID)
+			return nil, err
 		}
 	}
 	return nil, account.ErrNoDevice
@@ -271,6 +292,7 @@ func (s *Server) passwordFinish(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.watchers.poke(a.Account.ID)
 	return api.PasswordChanged{SessionsEnded: ended}, nil
 }
 

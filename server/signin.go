@@ -119,6 +119,7 @@ func (s *Server) signInFinish(ctx context.Context, c call) (any, error) {
 		out, err := s.signedIn(*done.SignedIn)
 		return api.SignInFinished{SignedIn: out}, err
 	case done.Request != nil:
+		s.watchers.poke(done.Request.Account)
 		return api.SignInFinished{Code: &api.NeedCode{
 			Attempt: hex.EncodeToString(done.Request.ID[:]), Request: account.ShortID(done.Request.ID),
 			Expires: done.Request.Expires.Unix(), Digits: 6, Tries: signin.CodeTries,
@@ -143,6 +144,7 @@ func (s *Server) signInCode(ctx context.Context, c call) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	s.watchers.poke(done.Account.ID)
 	return s.signedIn(*done)
 }
 

@@ -13,6 +13,7 @@ import (
 	"readmit.dev/readmit/server"
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/store/sqlite"
+	"readmit.dev/readmit/web"
 )
 
 // newServeCommand runs the account server.
@@ -72,5 +73,8 @@ func serve(ctx context.Context, config server.Config, now func() time.Time, stde
 		return err
 	}
 	fmt.Fprintf(stderr, "readmit: the account server answers on %s; its data are in %s; stop it with Ctrl-C\n", l.URL, config.Data)
+	if !web.Complete() {
+		fmt.Fprintln(stderr, "readmit: this program was built without the pages' OPAQUE client: nobody can sign in with a browser until it is built with: make build")
+	}
 	return l.Run(ctx)
 }

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/store"
+)
+
+const (
+	// eventsLife is how long one stream goes on: its device then proves itself
+	// anew, as every caller does.
+	eventsLife = 10 * time.Minute
+	// eventsLook is how often a stream looks by itself for what nobody told it
+	// of: another node's doing, a request that ran out.
+	eventsLook = 5 * time.Second
+	// eventsWrite is how long a reader may leave an event lying.
+	eventsWrite = 15 * time.Second
+	// eventsOfOne and eventsOfAll bound the streams of a session and of the server.
+	eventsOfOne = 4
+	eventsOfAll = 8192
+)
+
+// watchers are the streams that are open, by account.
+type watchers struct {
+	mu      sync.Mutex
+	open    int
+	stopped chan struct{}
+	of      map[store.ID]map[*watcher]bool
+}
+
+type watcher struct {
+	session store.ID
+	poked   chan struct{}
+}
+
+func newWatchers() *watchers {
+	return &watchers{stopped: make(chan struct{}), of: map[store.ID]map[*watcher]bool{}}
+}
+
+// add is nil when there are too many.
+func (w *watchers) add(account, session store.ID) *watcher {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	same := 0
+	for other := range w.of[account] {
+		if other.session == session {
+			same++
+		}
+	}
+	if same >= eventsOfOne || w.open >= eventsOfAll {
+		return nil
+	}
+	n := &watcher{session, make(chan struct{}, 1)}
+	if w.of[account] == nil {
+		w.of[account] = map[*watcher]bool{}
+	}
+	w.of[account][n] = true
+	w.open++
+	return n
+}
+
+func (w *watchers) drop(account store.ID, n *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of[account], n)
+	w.open--
+	if len(w.of[account]) == 0 {
+		delete(w.of, account)
+	}
+}
+
+// poke makes an account's streams look at once.
+func (w *watchers) poke(account store.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n := range w.of[account] {
+		select {
+		case n.poked <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stop ends all streams, so that the server can.
+func (w *watchers) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.stopped:
+	default:
+		close(w.stopped)
+	}
+}
+
+// events answers with what appears by itself, in the form of server-sent
+// events: "requests", all of them, at once and whenever they change; "ended",
+// when the session is. It is opened by a signed POST, as every call on a
+// session: a GET could carry the session only in an address or a cookie.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	var a session.Actor
+	var by gate.Caller
+	_, err := s.run(w, r, api.PathEvents, func(ctx context.Context, c call) (_ any, err error) {
+		a, by, err = s.on(ctx, c, "events")
+		return nil, err
+	})
+	var n *watcher
+	if err == nil {
+		if n = s.watchers.add(a.Account.ID, a.Session.ID); n == nil {
+			err = problem(http.StatusTooManyRequests, api.TooMany, "Too many streams of events", "Close some of the account's pages.")
+		}
+	}
+	if err != nil {
+		s.metrics.observe(api.PathEvents, s.answer(w, nil, err), time.Since(began))
+		return
+	}
+	defer s.watchers.drop(a.Account.ID, n)
+	s.metrics.observe(api.PathEvents, http.StatusOK, time.Since(began))
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	s.watch(r.Context(), w, a, by, n)
+}
+
+func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Actor, by gate.Caller, n *watcher) {
+	control := http.NewResponseController(w)
+	send := func(text string) bool {
+		control.SetWriteDeadline(time.Now().Add(eventsWrite)) // where the connection has one
+		_, err := io.WriteString(w, text)
+		return err == nil && control.Flush() == nil
+	}
+	life, look := time.NewTimer(eventsLife), time.NewTicker(eventsLook)
+	defer life.Stop()
+	defer look.Stop()
+	var before []byte
+	for {
+		now, living, err := s.requestsNow(ctx, a, by)
+		switch {
+		case err != nil:
+			return // the next stream's beginning says what it is
+		case !living:
+			send("event: ended\ndata: {}\n\n")
+			return
+		case !bytes.Equal(now, before):
+			if !send("event: requests\ndata: " + string(now) + "\n\n") {
+				return
+			}
+			before = now
+		case !send(":\n\n"): // so that a reader that is gone is noticed
+			return
+		}
+		select {
+		case <-n.poked:
+		case <-look.C:
+		case <-life.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-s.watchers.stopped:
+			return
+		}
+	}
+}
+
+// requestsNow asks the gate again, since much can have happened while a stream
+// was open, and lists the account's requests. It does not count as a use of
+// the session: a page that was left open does not keep it alive.
+func (s *Server) requestsNow(ctx context.Context, a session.Actor, by gate.Caller) (list []byte, living bool, err error) {
+	var now session.Actor
+	err = s.store.View(ctx, func(tx store.Tx) error {
+		against, err := s.sessions.Look(tx, a.Session.ID, by, &now)
+		living = len(against) == 0
+		return err
+	})
+	if err != nil || !living {
+		return nil, living, err
+	}
+	all, err := s.accounts.Requests(ctx, now)
+	if err != nil {
+		return nil, true, err
+	}
+	list, err = json.Marshal(shown(all))
+	return list, true, err
+}

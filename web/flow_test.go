@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	jane     = "jane@example.org"
+	password = "correct horse battery staple"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// site is a server as people run it: the program, on loopback.
+type site struct {
+	t      *testing.T
+	binary string
+	data   string
+	url    string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	dir := t.TempDir()
+	s := &site{t: t, binary: filepath.Join(dir, "readmit"), data: filepath.Join(dir, "data")}
+	if out, err := exec.Command("go", "build", "-o", s.binary, "../cmd/readmit").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := l.Addr().String()
+	must(t, l.Close())
+	s.url = "http://" + address
+	var said bytes.Buffer
+	serving := exec.Command(s.binary, "serve", "--data", s.data, "--listen", address)
+	serving.Stderr = &said
+	must(t, serving.Start())
+	t.Cleanup(func() {
+		serving.Process.Signal(os.Interrupt)
+		began := time.Now()
+		if err := serving.Wait(); err != nil {
+			t.Errorf("the server ended with %v:\n%s", err, said.Bytes())
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("the server took %v to stop", took)
+		}
+	})
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if r, err := http.Get(s.url + "/readyz"); err == nil {
+			r.Body.Close()
+			return s
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the server does not answer")
+		}
+	}
+}
+
+// terminal is a device whose person types commands.
+type terminal struct {
+	s    *site
+	home string
+}
+
+func (s *site) terminal() *terminal { return &terminal{s, s.t.TempDir()} }
+
+func (c *terminal) run(stdin string, args ...string) (string, int) {
+	c.s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), step)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.s.binary, args...)
+	cmd.Env = append(os.Environ(), "READMIT_HOME="+c.home)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil {
+		if e, ok := err.(*exec.ExitError); ok {
+			exit = e
+			return string(out), exit.ExitCode()
+		}
+		c.s.t.Fatalf("%v: %v", args, err)
+	}
+	return string(out), 0
+}
+
+func TestLook(t *testing.T) {
+	must(t, os.MkdirAll(screens, 0o755))
+	s := newSite(t)
+	b := newBrowser(t)
+	a := newPerson(t, b, s.url, "laptop")
+	a.open("/")
+	a.look("home")
+	a.open("/sign-up")
+	a.see("#sign-up")
+	a.look("signup")
+	a.write("#account", jane)
+	a.write("#password", password)
+	a.click("#sign-up .main")
+	a.at("/account")
+	a.see("#latest li")
+	a.look("overview")
+}

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"bytes"
+	"html/template"
+	"strings"
+
+	"github.com/yuin/goldmark"
+
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/docs"
+)
+
+// group is some causes under one heading, as the help lists them.
+type group struct {
+	Name   string // key of its heading
+	Causes []cause.Code
+}
+
+// steps has the causes that lie with each step of the article, in its order.
+var steps = []struct {
+	name   string
+	causes string
+}{
+	{"service", "service-fault unreachable tls-intercepted clock-off client-outdated refused"},
+	{"credentials", "password-wrong account-unknown account-disabled locked-by-strangers locked-by-own-device"},
+	{"code", "code-undelivered code-wrong code-late code-used code-elsewhere code-clock-off code-tries-spent factor-missing request-denied"},
+	{"device", "state-damaged device-removed key-mismatch token-superseded session-ended session-expired"},
+}
+
+// groups sorts the table: what has no place with a step of ours is of another
+// provider's accounts, but for what the table may gain.
+func groups() []group {
+	var out []group
+	placed := map[cause.Code]bool{}
+	for _, s := range steps {
+		g := group{Name: "p.causes." + s.name}
+		for name := range strings.FieldsSeq(s.causes) {
+			if _, ok := cause.Lookup(cause.Code(name)); ok {
+				g.Causes = append(g.Causes, cause.Code(name))
+				placed[cause.Code(name)] = true
+			}
+		}
+		out = append(out, g)
+	}
+	rest := group{Name: "p.causes.other"}
+	for _, row := range cause.Table() {
+		if !placed[row.Code] {
+			rest.Causes = append(rest.Causes, row.Code)
+		}
+	}
+	return append(out, rest)
+}
+
+// causePage is a cause's page: title and remedies in the reader's language, the
+// text of docs/causes in English.
+type causePage struct {
+	cause.Row
+	Title string
+	Body  template.HTML
+}
+
+func (p *Pages) cause(lang string, code cause.Code) (causePage, bool) {
+	row, ok := cause.Lookup(code)
+	if !ok {
+		return causePage{}, false
+	}
+	source, err := docs.Causes.ReadFile("causes/" + string(row.Code) + ".md")
+	if err != nil {
+		return causePage{}, false
+	}
+	// The first line is the title, which the page has in its own language.
+	if i := bytes.IndexByte(source, '\n'); i >= 0 && bytes.HasPrefix(source, []byte("# ")) {
+		source = source[i:]
+	}
+	var body bytes.Buffer
+	if goldmark.Convert(source, &body) != nil {
+		return causePage{}, false
+	}
+	// It is our own page, from the binary itself; goldmark passes no HTML on.
+	return causePage{row, p.words[lang].get(causeKey(code)), template.HTML(body.String())}, true
+}

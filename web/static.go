@@ -1,0 +1,104 @@
+package web
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+// The folder always holds committed files, so that this builds before npm has
+// run; static/dist is what npm makes.
+//
+//go:embed static
+var files embed.FS
+
+// bundle is the file of the OPAQUE client, made by `make build`.
+const bundle = "dist/opaque.js"
+
+// Complete reports whether the OPAQUE client was there when this was built:
+// without it nobody can sign in with a browser.
+func Complete() bool {
+	_, err := fs.Stat(files, "static/"+bundle)
+	return err == nil
+}
+
+// static holds what pages load. All of it is under one address that changes
+// when anything does, so that the modules a page loads are always of one build.
+type static struct {
+	prefix   string
+	complete bool
+	assets   map[string]asset
+}
+
+type asset struct {
+	kind          string
+	plain, packed []byte
+}
+
+var kinds = map[string]string{
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
+}
+
+func loadStatic(words map[string]catalogue) (static, error) {
+	s := static{complete: Complete(), assets: map[string]asset{}}
+	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := files.ReadFile(name)
+		s.add(strings.TrimPrefix(name, "static/"), b)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	for lang, c := range words {
+		b, err := json.Marshal(c.forScripts())
+		if err != nil {
+			return s, err
+		}
+		s.add("words/"+lang+".js", []byte("export default "+string(b)+";\n"))
+	}
+	all := sha256.New()
+	for _, name := range s.names() {
+		all.Write([]byte(name))
+		all.Write(s.assets[name].plain)
+	}
+	s.prefix = "/static/" + hex.EncodeToString(all.Sum(nil)[:8])
+	return s, nil
+}
+
+func (s *static) add(name string, b []byte) {
+	s.assets[name] = asset{kinds[path.Ext(name)], b, pack(b, gzip.BestCompression)}
+}
+
+func (s *static) names() []string {
+	var all []string
+	for name := range s.assets {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (s *static) serve(w http.ResponseWriter, r *http.Request) {
+	a, ok := s.assets[r.PathValue("path")]
+	h := w.Header()
+	guard(h)
+	if !ok || "/static/"+r.PathValue("version") != s.prefix {
+		// A page of an earlier build asks for its own: reloading gives the present one.
+		http.Error(w, "This file is of another build of the pages; reload the page.", http.StatusNotFound)
+		return
+	}
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Del("DPoP-Nonce") // of no use to who gets this out of a cache
+	h.Add("Vary", "Accept-Encoding")
+	send(w, r, http.StatusOK, a.kind, a.plain, a.packed)
+}

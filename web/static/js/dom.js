@@ -1,0 +1,58 @@
+// The few things that all pages do to their document. Nothing is ever set as
+// HTML: what others have named cannot become part of the page.
+import { t } from "./words.js";
+
+export const $ = (id) => document.getElementById(id);
+
+// el makes an element; children are text or nodes, and null is left out.
+export function el(name, attributes = {}, ...children) {
+  const e = document.createElement(name);
+  for (const [k, v] of Object.entries(attributes)) {
+    if (k === "on") for (const [event, f] of Object.entries(v)) e.addEventListener(event, f);
+    else if (v === true) e.setAttribute(k, "");
+    else if (v !== false && v !== null && v !== undefined) e.setAttribute(k, v);
+  }
+  e.append(...children.filter((c) => c !== null && c !== undefined && c !== ""));
+  return e;
+}
+
+export const code = (text) => el("code", { dir: "ltr" }, text);
+export const name = (text) => el("bdi", {}, text);
+
+export function show(...all) { for (const e of all) e.hidden = false; }
+export function hide(...all) { for (const e of all) e.hidden = true; }
+
+// say tells who listens instead of looking.
+export function say(text) { $("say").textContent = text; }
+
+// go moves to another state of the page: shown, and read from its heading on.
+export function go(section) {
+  show(section);
+  section.querySelector("h1, h2")?.focus({ preventScroll: true });
+  window.scrollTo({ top: 0 });
+}
+
+// busy keeps a button from being pressed twice while its work runs, and says
+// so to those who listen.
+export async function busy(button, work) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  say(t("working"));
+  try {
+    return await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+    say("");
+  }
+}
+
+// ask puts a question before something that cannot be taken back.
+export function ask(title, text, yes) {
+  const dialog = $("ask");
+  $("ask-title").textContent = title;
+  $("ask-text").textContent = text;
+  $("ask-yes").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
+}

@@ -1,0 +1,138 @@
+// Signing in.
+import { $, busy, el, go, hide, name, show } from "./dom.js";
+import { fromBase64url, newKey, ownName, self } from "./device.js";
+import { account, accounts, choose, keep, normal } from "./kept.js";
+import { hints } from "./hints.js";
+import { secretKey } from "./codes.js";
+import { problem, trouble, usable } from "./page.js";
+import { prove, warm } from "./password.js";
+import { refused } from "./refused.js";
+import { number, t, when } from "./words.js";
+import { Problem, Refused, call } from "./wire.js";
+
+const DIGITS = /^\d{3}[ -]?\d{3}$/;
+
+// keepSignedIn keeps what a finished sign-in gave this browser.
+export async function keepSignedIn(keys, deviceName, done) {
+  const entry = {
+    account: done.account, device: done.device, session: done.session, keys, name: deviceName,
+    codes: await secretKey(fromBase64url(done.code_secret)), since: Date.now(),
+  };
+  await keep(entry);
+  choose(entry);
+}
+
+// inside goes to where somebody wanted to be, on this site and nowhere else.
+export function inside() {
+  const wanted = sessionStorage.getItem("readmit-after") ?? "";
+  sessionStorage.removeItem("readmit-after");
+  location.assign(/^\/(account|incident)(\/[\w-]+)?$/.test(wanted) ? wanted : "/account");
+}
+
+function refusal(error, from) {
+  hide(from);
+  go(refused(error, () => {
+    $("refused").remove();
+    $("password").value = "";
+    go($("enter"));
+    $("password").focus();
+  }));
+}
+
+async function signIn(form) {
+  hide($("trouble"));
+  const typed = form.account.value;
+  const known = await account(typed);
+  const keys = known?.keys ?? await newKey();
+  const deviceName = form.device.value.trim() || known?.name || ownName();
+  const about = { account: normal(typed), what: "sign-in" };
+  const start = { account: typed, purpose: "sign-in", device_name: deviceName, client: self() };
+  if (form.pass.value.trim()) start.pass = form.pass.value.trim();
+  try {
+    const done = await prove(keys, start, form.password.value, about);
+    form.password.value = "";
+    if (done.signed_in) {
+      await keepSignedIn(keys, deviceName, done.signed_in);
+      inside();
+    } else {
+      hide($("enter"), $("here"));
+      askForCode({ keys, deviceName, about, need: done.code_needed });
+    }
+  } catch (error) {
+    if (error instanceof Refused) refusal(error, $("enter"));
+    else trouble($("trouble"), error);
+  }
+}
+
+// askForCode waits for the six digits that an enrolled device shows.
+function askForCode({ keys, deviceName, about, need }) {
+  let left = need.tries;
+  const form = $("code-form");
+  $("code-request").textContent = need.request;
+  go($("code"));
+
+  async function give(code) {
+    hide($("code-trouble"));
+    try {
+      await keepSignedIn(keys, deviceName, await call(keys, "/v1/sign-in/code", { attempt: need.attempt, code }, about));
+      inside();
+    } catch (error) {
+      form.digits.value = "";
+      if (!(error instanceof Refused)) {
+        $("code-trouble").textContent = error instanceof Problem && error.code === 4090 ? t("code.over") : problem(error);
+        show($("code-trouble"));
+        return;
+      }
+      left -= 1;
+      if (code === "" || left <= 0 || Date.now() / 1000 > need.expires) {
+        refusal(error, $("code"));
+        return;
+      }
+      $("code-trouble").textContent = t("code.not-accepted", { reference: error.reference, left: number(left) });
+      show($("code-trouble"));
+      form.digits.focus();
+    }
+  }
+
+  form.onsubmit = (e) => {
+    e.preventDefault();
+    const typed = form.digits.value.trim();
+    $("digits-hint").textContent = DIGITS.test(typed) ? "" : t("code.form");
+    if (DIGITS.test(typed)) busy(form.querySelector("[type=submit]"), () => give(typed.replace(/[ -]/, "")));
+    else form.digits.focus();
+  };
+  $("none").onclick = () => busy($("none"), () => give(""));
+  $("over").onclick = () => { hide($("code")); go($("enter")); };
+}
+
+async function start() {
+  if (!usable()) return;
+  const form = $("sign-in");
+  form.device.placeholder = ownName();
+  hints(form.account, $("account-hint"), form.password, $("password-hint"));
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    const empty = [form.account, form.password].find((f) => f.value === "");
+    if (empty) {
+      $("trouble").textContent = t("both-needed");
+      show($("trouble"));
+      empty.focus();
+      return;
+    }
+    busy(form.querySelector("[type=submit]"), () => signIn(form));
+  });
+  $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });
+
+  const here = (await accounts()).filter((a) => a.session);
+  if (here.length > 0 && !location.search.includes("add")) {
+    for (const entry of here) {
+      $("accounts").append(el("li", {}, el("button", { type: "button", class: "row", on: { click: () => { choose(entry); inside(); } } },
+        name(entry.account), el("span", { class: "dim" }, t("signed-in-since", { when: when(entry.since / 1000) })))));
+    }
+    hide($("enter"));
+    show($("here"));
+  }
+  setTimeout(warm, 50); // the page first
+}
+
+if (document.body.classList.contains("home")) start();

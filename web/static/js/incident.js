@@ -1,0 +1,122 @@
+// An incident: the cause, its evidence, and what ends it, as far as this
+// browser may know.
+import { $, code, el, go, hide, show } from "./dom.js";
+import { accounts, choose, current, refusal } from "./kept.js";
+import { problem, usable } from "./page.js";
+import { at, duration, has, t } from "./words.js";
+import { Problem, call, hello, server } from "./wire.js";
+import { newKey } from "./device.js";
+
+const reference = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();
+
+// What a remedy's command is on these pages.
+const buttons = {
+  "sign-in": ["/?add", "do.sign-in"], password: ["/account/security", "do.password"], requests: ["/account", "do.requests"],
+  code: ["/account", "do.code"], pass: ["/account/security#make-pass", "do.pass"],
+};
+
+function value(text) {
+  if (/^\d{4}-\d\d-\d\dT/.test(text)) return at(Date.parse(text) / 1000);
+  if (/^-?(\d+[hms])+$/.test(text)) return duration(text);
+  return has(`value.${text}`) ? t(`value.${text}`) : text;
+}
+
+function fact(f) {
+  const said = (s) => el("td", {}, s ? el("bdi", {}, value(s)) : "");
+  return el("tr", {}, el("th", { scope: "row" }, has(`check.${f.check}`) ? t(`check.${f.check}`) : f.check), said(f.got), said(f.want), el("td", { class: "dim" }, t(`seen.${f.seen}`)));
+}
+
+function remedy(cause, r, i, owner) {
+  const key = `remedy.${cause}.${i}`;
+  const step = el("li", {}, has(key) ? t(key) : r.do, " ");
+  const command = r.argv?.[0] === "readmit" ? r.argv[1] : undefined;
+  if (r.by === "operator") step.append(el("span", { class: "tag" }, t("by.operator")), " ");
+  if (buttons[command] && r.by === "person" && (owner || command === "sign-in")) {
+    step.append(el("a", { class: i === 0 ? "button main" : "button", href: buttons[command][0] }, t(buttons[command][1])));
+  } else if (r.argv) {
+    step.append(code(r.argv.join(" ").replace("{reference}", reference).replace("{server}", server)));
+  }
+  return step;
+}
+
+const title = (f) => (has(`cause.${f.cause}`) ? t(`cause.${f.cause}`) : f.title);
+
+function tell(report, entry) {
+  const [first, ...rest] = report.findings;
+  $("told-title").textContent = title(first);
+  $("told-to").textContent = t(`told.${report.audience}`, { account: entry?.account ?? "" });
+  $("evidence").replaceChildren(...first.evidence.map(fact));
+  $("evidence-part").hidden = first.evidence.length === 0;
+  $("remedies").replaceChildren(...first.remedies.map((r, i) => remedy(first.cause, r, i, report.audience === "owner")));
+  $("others").replaceChildren(...rest.map((f) => el("li", {}, el("a", { href: `/help/${f.cause}` }, title(f)))));
+  $("rest").hidden = rest.length === 0;
+  $("told-page").href = `/help/${first.cause}`;
+  $("you").hidden = report.audience !== "owner";
+  document.title = `${title(first)} · Readmit`;
+  go($("told"));
+}
+
+function untold(why) {
+  $("untold-why").textContent = why;
+  $("untold-reference").textContent = reference;
+  $("untold-signin").addEventListener("click", () => sessionStorage.setItem("readmit-after", location.pathname));
+  go($("untold"));
+}
+
+// seen is what this browser knows by itself: its clock, and whether another
+// identifier was typed than the one it is enrolled for.
+async function seen(entry, mine) {
+  const facts = [];
+  const off = Math.round((Date.now() - (await hello()).time) / 1000);
+  if (Math.abs(off) > 300) facts.push({ check: "clock", want: "0s", got: goDuration(off), seen: "device" });
+  if (entry && mine?.account && mine.account !== entry.account && mine.account.includes("@")) {
+    facts.push({ check: "identifier", want: entry.account, got: mine.account, seen: "device" });
+  }
+  return facts;
+}
+
+function goDuration(seconds) {
+  const s = Math.abs(seconds);
+  const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];
+  return `${seconds < 0 ? "-" : ""}${h ? `${h}h` : ""}${h || m ? `${m}m` : ""}${s % 60}s`;
+}
+
+async function start() {
+  $("incident-reference").textContent = reference;
+  if (!usable()) return hide($("asking"));
+  const mine = await refusal(reference);
+  // The account that is on view first, then the others that are enrolled here.
+  const first = await current();
+  const others = (await accounts()).filter((a) => a.account !== first?.account);
+  const asked = [first, ...others].filter(Boolean);
+  let best;
+  try {
+    for (const entry of asked.length ? asked : [null]) {
+      if (!mine && !entry?.session) continue;
+      const ask = { evidence: await seen(entry, mine) };
+      if (mine) ask.incident = mine.incident; else ask.reference = reference;
+      if (entry?.session) ask.session = entry.session;
+      let report;
+      try {
+        report = await call(entry?.keys ?? await newKey(), "/v1/explain", ask, { account: entry?.account ?? "", what: "explain" });
+      } catch (error) {
+        if (error instanceof Problem && error.code === 4090) continue; // not of this account
+        throw error;
+      }
+      const ranks = ["anyone", "holder", "owner"];
+      if (!best || ranks.indexOf(report.audience) > ranks.indexOf(best.report.audience)) best = { report, entry };
+      if (report.audience === "owner") break;
+    }
+  } catch (error) {
+    hide($("asking"));
+    return untold(problem(error));
+  }
+  hide($("asking"));
+  if (!best) return untold(t(asked.some((a) => a.session) ? "untold.other" : "untold.out"));
+  if (best.report.audience === "anyone" && best.report.findings[0].cause === "refused") return untold(t("untold.stranger"));
+  if (best.report.audience === "owner") choose(best.entry);
+  tell(best.report, best.entry);
+  $("you-yes").addEventListener("click", () => { $("you-told").textContent = t("you.yes.told"); });
+}
+
+start();

@@ -1,0 +1,30 @@
+// A line of the account's ledger, as people read it.
+import { el, name } from "./dom.js";
+import { at, has, software, t, when } from "./words.js";
+
+const slug = (s) => s.toLowerCase().replace(/[^a-z]+/g, "-").replace(/^-|-$/g, "");
+
+// The server's words for what was done are a closed list; one that is new is
+// shown as it is.
+function what(a) {
+  const looked = a.what.match(/^(.+) of (\S+) by (\w+)$/);
+  if (looked) return t("what.looked", { reference: looked[2], audience: t(`audience.${looked[3]}`) });
+  const key = `what.${slug(a.what)}`;
+  return has(key) ? t(key) : a.what;
+}
+
+export const isLook = (a) => / of \S+ by \w+$/.test(a.what);
+export const isRefused = (a) => a.outcome === "refused" || a.outcome === "unfinished";
+
+
+// line is what a row shows: what, how it ended and why; who, where, with what, when.
+export function line(a) {
+  const cause = a.cause && has(`cause.${a.cause}`) ? t(`cause.${a.cause}`) : a.cause;
+  const title = el("p", {}, el("strong", {}, what(a)), " ", isLook(a) || a.outcome === "done" ? null : el("span", { class: `state ${a.outcome}` }, t(`outcome.${a.outcome}`)));
+  const from = [a.device, a.client && software(a.client), a.address].filter(Boolean);
+  return [
+    title,
+    cause && isRefused(a) ? el("p", {}, a.reference ? el("a", { href: `/incident/${a.reference}` }, cause) : cause) : null,
+    el("p", { class: "dim" }, ...from.flatMap((f, i) => [i ? " · " : "", name(f)]), from.length ? " · " : "", el("time", { datetime: new Date(a.at * 1000).toISOString(), title: at(a.at) }, when(a.at))),
+  ].filter(Boolean);
+}

@@ -1,0 +1,142 @@
+// The account at a glance: who asks to sign in, the code of the moment, what
+// happened last.
+import { $, busy, el, hide, name, say, show } from "./dom.js";
+import { grouped, now } from "./codes.js";
+import { line } from "./ledger.js";
+import { account, over, problem } from "./page.js";
+import { number, software, t, when } from "./words.js";
+import { Problem, on } from "./wire.js";
+
+let entry;
+const shown = new Map(); // codes on view, by request: what stops their countdown
+
+function described(r) {
+  return el("div", {},
+    el("p", {}, el("strong", {}, name(r.name)), " ", t("request.asks")),
+    el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) })),
+    el("p", { class: "tag", dir: "ltr" }, r.id));
+}
+
+// countdown keeps a code on view: it fetches the next one when the present one
+// ends, as long as the request waits.
+function countdown(r, box) {
+  let timer;
+  const digits = el("output", { class: "digits", dir: "ltr" });
+  const left = el("progress", { max: 30, "aria-label": t("code.left") });
+  const seconds = el("span", {});
+  box.replaceChildren(el("p", {}, t("request.type", { name: r.name })), el("p", {}, digits), el("p", {}, left, " ", seconds), el("p", { class: "warn" }, t("request.warning")));
+  async function fetch() {
+    try {
+      const got = await on(entry, "/v1/requests/allow", { id: r.id });
+      digits.value = grouped(got.code);
+      say(t("code.is", { code: [...got.code].join(" ") }));
+      const ends = Date.now() + got.remaining * 1000;
+      timer = setInterval(() => {
+        const rest = Math.max(0, (ends - Date.now()) / 1000);
+        left.value = rest;
+        seconds.textContent = t("seconds", { n: number(Math.ceil(rest)) });
+        if (rest > 0) return;
+        clearInterval(timer);
+        fetch();
+      }, 200);
+    } catch (error) {
+      if (error instanceof Problem) box.replaceChildren(el("p", {}, problem(error)));
+      else over(error);
+    }
+  }
+  fetch();
+  return () => clearInterval(timer);
+}
+
+function answer(r) {
+  const box = el("div", { class: "answer" });
+  const allow = el("button", { type: "button", class: "main" }, t("request.allow"));
+  const deny = el("button", { type: "button", class: "danger" }, t("request.deny"));
+  allow.addEventListener("click", () => { shown.set(r.id, countdown(r, box)); });
+  deny.addEventListener("click", () => busy(deny, async () => {
+    try {
+      await on(entry, "/v1/requests/deny", { id: r.id });
+      box.replaceChildren(el("p", {}, t("request.denied"), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next"))));
+    } catch (error) {
+      if (error instanceof Problem) box.replaceChildren(el("p", {}, problem(error)));
+      else over(error);
+    }
+  }));
+  box.append(el("p", { class: "go" }, allow, " ", deny));
+  return box;
+}
+
+const seen = new Map(); // rows, by request
+
+function list(requests) {
+  const ids = new Set(requests.map((r) => r.id));
+  for (const r of requests) {
+    const before = seen.get(r.id);
+    if (before && before.status === r.status) continue;
+    const over = r.status === "done" || r.status === "denied";
+    if (over) { shown.get(r.id)?.(); shown.delete(r.id); }
+    if (before && !over) { before.status = r.status; continue; }
+    const row = el("li", { class: "request", id: `request-${r.id}` }, described(r), over ? el("p", { class: "outcome" }, t(`request.${r.status}`)) : answer(r));
+    if (before) before.row.replaceWith(row);
+    else $("requests-list").prepend(row);
+    seen.set(r.id, { row, status: r.status });
+    if (!over) say(t("request.new", { name: r.name }));
+  }
+  for (const [id, { row }] of seen) {
+    if (ids.has(id)) continue;
+    shown.get(id)?.();
+    row.remove();
+    seen.delete(id);
+  }
+  $("requests-none").hidden = seen.size > 0;
+  latest();
+}
+
+async function latest() {
+  try {
+    const { activity } = await on(entry, "/v1/activity");
+    $("latest").replaceChildren(...activity.slice(0, 4).map((a) => el("li", {}, ...line(a))));
+  } catch (error) {
+    over(error);
+  }
+}
+
+function codes() {
+  let timer;
+  const live = document.querySelectorAll("#codes .live");
+  $("codes-show").addEventListener("click", () => {
+    if (timer) {
+      clearInterval(timer);
+      timer = undefined;
+      hide(...live);
+      $("live-code").value = "";
+      $("codes-show").textContent = t("codes.show");
+      return;
+    }
+    const tick = async () => {
+      const { code, left } = await now(entry.codes);
+      if ($("live-code").value !== grouped(code)) $("live-code").value = grouped(code);
+      $("live-left").value = left;
+      $("live-seconds").textContent = t("seconds", { n: number(Math.ceil(left)) });
+    };
+    tick();
+    timer = setInterval(tick, 250);
+    show(...live);
+    $("codes-show").textContent = t("codes.hide");
+  });
+}
+
+async function start() {
+  entry = await account(list);
+  if (!entry) return;
+  codes();
+  latest();
+  $("explain").addEventListener("submit", (e) => {
+    e.preventDefault();
+    const typed = $("reference").value.toUpperCase().replace(/[\s-]/g, "").replace(/[IL]/g, "1").replace(/O/g, "0");
+    if (/^[0-9A-HJKMNP-TV-Z]{8}$/.test(typed)) location.assign(`/incident/${typed.slice(0, 4)}-${typed.slice(4)}`);
+    else $("reference-hint").textContent = t("reference.form");
+  });
+}
+
+start();

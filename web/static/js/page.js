@@ -1,0 +1,101 @@
+// What every page begins with.
+import { $, el, go, hide, name, show } from "./dom.js";
+import { accounts, choose, current } from "./kept.js";
+import { has, t } from "./words.js";
+import { Problem, Refused, Unreachable, on, server } from "./wire.js";
+import { listen } from "./events.js";
+import { refused } from "./refused.js";
+
+// usable says whether this page can work: at the address that proofs are made
+// for, in a browser that has what it needs.
+export function usable() {
+  const here = location.origin === server;
+  if (!here) show($("elsewhere"));
+  return here && !$("incomplete") && Boolean(globalThis.crypto?.subtle);
+}
+
+for (const button of document.querySelectorAll(".reveal")) {
+  button.addEventListener("click", () => {
+    const field = $(button.dataset.reveals);
+    const shown = field.type === "text";
+    field.type = shown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!shown));
+  });
+}
+
+// details of the server's problems are English sentences; these are the ones
+// that people meet, in the page's language.
+const details = [
+  ["this account exists", "problem.taken"],
+  ["sign-up needs an invitation", "problem.invitation"],
+  ["the account's identifier must", "problem.identifier"],
+  ["too many sign-ups", "problem.slow"],
+  ["the password must be proved again", "problem.grant"],
+  ["no device is waiting", "problem.no-request"],
+  ["this account has no device", "problem.no-device"],
+  ["this account's ledger has no incident", "problem.no-incident"],
+];
+
+export function problem(error) {
+  if (error instanceof Unreachable) return t("problem.unreachable");
+  if (!(error instanceof Problem)) return t("problem.fault");
+  const known = details.find(([begins]) => error.detail.startsWith(begins));
+  if (known) return t(known[1]);
+  const key = `problem.${error.code}`;
+  return has(key) ? t(key) : error.detail || error.message;
+}
+
+// trouble shows an error that is no refusal beside the form it is of.
+export function trouble(box, error) {
+  if (!(error instanceof Problem || error instanceof Unreachable)) console.error(error);
+  box.textContent = problem(error);
+  show(box);
+}
+
+// account starts one of the account's pages, or shows that nobody is signed
+// in. What appears by itself goes to heard; elsewhere a line says that somebody
+// asks.
+export async function account(heard = announce) {
+  if (!usable()) return null;
+  const entry = await current();
+  if (!entry) {
+    sessionStorage.setItem("readmit-after", location.pathname);
+    show($("signed-out"));
+    return null;
+  }
+  show($("inside"), $("who"));
+  $("who-account").textContent = entry.account;
+  for (const other of await accounts()) {
+    if (other.account === entry.account || !other.session) continue;
+    $("who-others").append(el("li", {}, el("button", { type: "button", class: "quiet", on: { click: () => { choose(other); location.reload(); } } }, name(other.account))));
+  }
+  listen(entry, async (kind, value) => {
+    if (kind === "requests") heard(value.requests);
+    else await on(entry, "/v1/requests").catch((error) => over(error)); // ended: the refusal says it
+  }).catch((error) => over(error));
+  return entry;
+}
+
+function announce(requests) {
+  const waiting = requests.some((r) => r.status === "waiting");
+  let line = $("asked");
+  if (!line && waiting) {
+    line = el("p", { class: "notice", id: "asked", role: "status" }, el("a", { href: "/account" }, t("request.somebody")));
+    $("main").prepend(line);
+  }
+  if (line) line.hidden = !waiting;
+}
+
+// over shows what ended a session, or the error in a box, if there is one.
+export function over(error, box) {
+  if (error instanceof Refused) {
+    hide($("inside"));
+    go(refused(error, () => location.assign("/")));
+  } else if (box) {
+    trouble(box, error);
+  } else {
+    const told = el("p", { class: "notice bad", role: "alert" });
+    document.querySelector("main h1")?.after(told);
+    trouble(told, error);
+  }
+}
