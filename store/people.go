@@ -58,6 +58,7 @@ type Recovery struct {
 	CancelHash  [32]byte  // of the word in the messages that cancels
 	Finished    time.Time // the new password was set
 	Agent       ID        // support agent's account, when the desk began it
+	Told        []byte    // the addresses told when it began, under the server's key
 }
 
 // Passkey is a WebAuthn credential of an account.

@@ -170,10 +170,10 @@ WHERE account = ? AND id = ?;
 INSERT INTO recovery_codes (account, hash, created, used) VALUES (?, ?, ?, ?);
 
 -- name: AddRecovery :exec
-INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SaveRecovery :execrows
-UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?
+UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?, told = ?
 WHERE id = ?;
 
 -- name: Recovery :one

@@ -44,19 +44,19 @@ func (t *tx) RecoveryCodes(account store.ID) ([]store.RecoveryCode, error) {
 
 func recovery(r rows.Recovery) store.Recovery {
 	return store.Recovery{
-		ID: store.ID(r.ID), Account: store.ID(r.Account), Thumbprint: store.Thumbprint(r.Thumbprint), Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: instant(r.Opened), Opens: instant(r.Opens), Expires: instant(r.Expires), ByCode: instant(r.ByCode), ByDevice: store.ID(r.ByDevice), ByDeviceAt: instant(r.ByDeviceAt), ByAddress: instant(r.ByAddress), AddressHash: [32]byte(r.AddressHash), Wrong: int(r.Wrong), Cancelled: instant(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: [32]byte(r.CancelHash), Finished: instant(r.Finished), Agent: store.ID(r.Agent),
+		ID: store.ID(r.ID), Account: store.ID(r.Account), Thumbprint: store.Thumbprint(r.Thumbprint), Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: instant(r.Opened), Opens: instant(r.Opens), Expires: instant(r.Expires), ByCode: instant(r.ByCode), ByDevice: store.ID(r.ByDevice), ByDeviceAt: instant(r.ByDeviceAt), ByAddress: instant(r.ByAddress), AddressHash: [32]byte(r.AddressHash), Wrong: int(r.Wrong), Cancelled: instant(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: [32]byte(r.CancelHash), Finished: instant(r.Finished), Agent: store.ID(r.Agent), Told: r.Told,
 	}
 }
 
 func (t *tx) AddRecovery(r store.Recovery) error {
 	return t.did(t.c.queries.AddRecovery(none, rows.AddRecoveryParams{
-		ID: r.ID[:], Account: r.Account[:], Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:],
+		ID: r.ID[:], Account: r.Account[:], Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:], Told: blob(r.Told),
 	}))
 }
 
 func (t *tx) SaveRecovery(r store.Recovery) error {
 	return t.one(t.c.queries.SaveRecovery(none, rows.SaveRecoveryParams{
-		Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:], ID: r.ID[:],
+		Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:], Told: blob(r.Told), ID: r.ID[:],
 	}))
 }
 

@@ -50,7 +50,8 @@ CREATE TABLE recoveries (
     cancelled_by TEXT   NOT NULL,
     cancel_hash  BLOB   NOT NULL,
     finished     BIGINT NOT NULL,
-    agent        BLOB   NOT NULL
+    agent        BLOB   NOT NULL,
+    told         BLOB   NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX recoveries_of_account ON recoveries (account);
 

@@ -165,6 +165,7 @@ type Recovery struct {
 	CancelHash  []byte
 	Finished    int64
 	Agent       []byte
+	Told        []byte
 }
 
 type RecoveryCode struct {

@@ -325,7 +325,7 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
 }
 
 const addRecovery = `-- name: AddRecovery :exec
-INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddRecoveryParams struct {
@@ -350,6 +350,7 @@ type AddRecoveryParams struct {
 	CancelHash  []byte
 	Finished    int64
 	Agent       []byte
+	Told        []byte
 }
 
 func (q *Queries) AddRecovery(ctx context.Context, arg AddRecoveryParams) error {
@@ -375,6 +376,7 @@ func (q *Queries) AddRecovery(ctx context.Context, arg AddRecoveryParams) error 
 		arg.CancelHash,
 		arg.Finished,
 		arg.Agent,
+		arg.Told,
 	)
 	return err
 }
@@ -1562,7 +1564,7 @@ func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, erro
 }
 
 const recoveries = `-- name: Recoveries :many
-SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent FROM recoveries WHERE account = ? ORDER BY opened DESC, id
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE account = ? ORDER BY opened DESC, id
 `
 
 func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, error) {
@@ -1596,6 +1598,7 @@ func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, e
 			&i.CancelHash,
 			&i.Finished,
 			&i.Agent,
+			&i.Told,
 		); err != nil {
 			return nil, err
 		}
@@ -1611,7 +1614,7 @@ func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, e
 }
 
 const recovery = `-- name: Recovery :one
-SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent FROM recoveries WHERE id = ?
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE id = ?
 `
 
 func (q *Queries) Recovery(ctx context.Context, id []byte) (Recovery, error) {
@@ -1639,6 +1642,7 @@ func (q *Queries) Recovery(ctx context.Context, id []byte) (Recovery, error) {
 		&i.CancelHash,
 		&i.Finished,
 		&i.Agent,
+		&i.Told,
 	)
 	return i, err
 }
@@ -2090,7 +2094,7 @@ func (q *Queries) SavePasskey(ctx context.Context, arg SavePasskeyParams) (int64
 }
 
 const saveRecovery = `-- name: SaveRecovery :execrows
-UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?
+UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?, told = ?
 WHERE id = ?
 `
 
@@ -2114,6 +2118,7 @@ type SaveRecoveryParams struct {
 	CancelHash  []byte
 	Finished    int64
 	Agent       []byte
+	Told        []byte
 	ID          []byte
 }
 
@@ -2138,6 +2143,7 @@ func (q *Queries) SaveRecovery(ctx context.Context, arg SaveRecoveryParams) (int
 		arg.CancelHash,
 		arg.Finished,
 		arg.Agent,
+		arg.Told,
 		arg.ID,
 	)
 	if err != nil {
