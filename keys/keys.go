@@ -6,7 +6,7 @@
 //     lives in a file of its own (0600), so that a copy of the database alone
 //     opens nothing.
 //   - What identifies accounts (the OPRF seed, the server's OPAQUE key, the
-//     lookup and code keys) never changes. What signs and what seals rotates:
+//     lookup, code and recovery keys) never changes. What signs and what seals rotates:
 //     a new one is made, the old one opens and verifies until nothing it made
 //     can still be valid, and is then deleted.
 //   - Ring is safe for concurrent use; a rotation swaps one immutable set.
@@ -48,6 +48,7 @@ const (
 	purposeOPAQUE  = "opaque-key"
 	purposeLookup  = "lookup"
 	purposeCode    = "code"
+	purposeRecover = "recovery"
 	purposeSealing = "sealing"
 	purposeSigning = "signing"
 )
@@ -66,6 +67,7 @@ type set struct {
 	opaque  [64]byte // seed of the server's OPAQUE key pair
 	lookup  []byte
 	code    []byte
+	recover []byte
 	sealing []sealing // newest last
 	signing []Signing // newest last
 }
@@ -184,6 +186,7 @@ var uses = []use{
 	{purposeOPAQUE, false, 0, randomBytes(64)},
 	{purposeLookup, false, 0, randomBytes(32)},
 	{purposeCode, false, 0, randomBytes(32)},
+	{purposeRecover, false, 0, randomBytes(32)},
 	{purposeSealing, true, OpenFor, randomBytes(32)},
 	{purposeSigning, true, PublishedFor, func() ([]byte, error) {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -281,6 +284,8 @@ func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
 			s.lookup = plain
 		case purposeCode:
 			s.code = plain
+		case purposeRecover:
+			s.recover = plain
 		case purposeSealing:
 			aead, err := newAEAD(plain)
 			if err != nil {
@@ -326,6 +331,12 @@ func (r *Ring) CodeSecret(account, device store.ID, enrolled time.Time) []byte {
 	b = enrolled.UTC().AppendFormat(b, time.RFC3339)
 	m := mac(r.set.Load().code, "offline", b)
 	return m[:]
+}
+
+// Recovery makes and judges what people get back in with: without this server's
+// key, a copy of the hashes of recovery codes cannot be searched.
+func (r *Ring) Recovery(label string, data []byte) [32]byte {
+	return mac(r.set.Load().recover, label, data)
 }
 
 func mac(key []byte, label string, data []byte) [32]byte {
