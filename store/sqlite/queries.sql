@@ -310,9 +310,6 @@ DELETE FROM desk_acts WHERE account = ?;
 -- name: CloseMessages :exec
 DELETE FROM messages WHERE account = ?;
 
--- name: CloseDeskActsAsked :exec
-DELETE FROM desk_acts WHERE asked_by = ? OR agreed_by = ?;
-
 -- name: CloseInvitations :exec
 DELETE FROM invitations WHERE identifier = ?;
 

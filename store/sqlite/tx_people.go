@@ -234,6 +234,8 @@ func (t *tx) trimPeople(before int64) error {
 }
 
 // CloseAccount names every table: a test looks for the account in all there are.
+// What an agent asked for or agreed to at other accounts is those accounts', and
+// stays.
 func (t *tx) CloseAccount(id store.ID) error {
 	a, err := t.Subject(id)
 	if err != nil {
@@ -248,7 +250,7 @@ func (t *tx) CloseAccount(id store.ID) error {
 		q.CloseDevices(none, of), q.CloseSessions(none, of), q.CloseLedger(none, of), q.CloseRequests(none, of), q.ClosePasses(none, of),
 		q.CloseAddresses(none, of), q.CloseRecoveryCodes(none, of), q.CloseRecoveries(none, of), q.ClosePasskeys(none, of),
 		q.CloseApprovals(none, of), q.CloseAgents(none, of), q.CloseDeskActs(none, of), q.CloseMessages(none, of),
-		q.CloseDeskActsAsked(none, rows.CloseDeskActsAskedParams{AskedBy: of, AgreedBy: of}), q.CloseInvitations(none, a.Identifier),
+		q.CloseInvitations(none, a.Identifier),
 	} {
 		if err := t.did(drop); err != nil {
 			return err

@@ -712,20 +712,6 @@ func (q *Queries) CloseDeskActs(ctx context.Context, account []byte) error {
 	return err
 }
 
-const closeDeskActsAsked = `-- name: CloseDeskActsAsked :exec
-DELETE FROM desk_acts WHERE asked_by = ? OR agreed_by = ?
-`
-
-type CloseDeskActsAskedParams struct {
-	AskedBy  []byte
-	AgreedBy []byte
-}
-
-func (q *Queries) CloseDeskActsAsked(ctx context.Context, arg CloseDeskActsAskedParams) error {
-	_, err := q.db.ExecContext(ctx, closeDeskActsAsked, arg.AskedBy, arg.AgreedBy)
-	return err
-}
-
 const closeDevices = `-- name: CloseDevices :exec
 DELETE FROM devices WHERE account = ?
 `
