@@ -14,6 +14,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
@@ -55,7 +56,8 @@ type Service struct {
 	OPAQUE   *opaque.Server
 	SignIn   *signin.Service
 	Sessions *session.Service
-	Open     bool // sign-up without an invitation: only where loopback alone can reach it
+	Messages *message.Outbox // nil sends nothing
+	Open     bool            // sign-up without an invitation: only where loopback alone can reach it
 }
 
 // note appends a line about a change; account.Hot is saved with it.
@@ -256,6 +258,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 		if err := tx.DropPasses(a.ID); err != nil {
 			return err
 		}
+		if err := s.tell(tx, a, message.PasswordChanged, map[string]string{"device": actor.Device.Name}); err != nil {
+			return err
+		}
 		return s.note(tx, &a, "password changed", actor.Device.Name, c)
 	})
 	return ended, err
@@ -286,6 +291,9 @@ func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id stor
 			}
 			a.Epoch++
 			if err := tx.SaveSubject(a); err != nil {
+				return err
+			}
+			if err := s.tell(tx, a, message.DeviceRemoved, map[string]string{"device": d.Name, "by": actor.Device.Name}); err != nil {
 				return err
 			}
 			return s.note(tx, &a, "device removed", d.Name, c)

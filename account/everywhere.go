@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/store"
 )
@@ -22,6 +23,9 @@ func (s *Service) SignOutEverywhere(ctx context.Context, actor session.Actor, c 
 		}
 		a.Epoch++
 		if err := tx.SaveSubject(a); err != nil {
+			return err
+		}
+		if err := s.tell(tx, a, message.SignedOut, map[string]string{"device": actor.Device.Name}); err != nil {
 			return err
 		}
 		return s.note(tx, &a, "signed out everywhere", actor.Device.Name, c)

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -24,6 +25,18 @@ type Config struct {
 	ACMEEmail   string   `toml:"acme_email"`  // whom the authority may write to
 	Proxy       string   `toml:"proxy"`       // IP address of the proxy in front that speaks TLS to the world
 	Metrics     string   `toml:"metrics"`     // loopback host:port for /metrics; none by default
+
+	SMTP         string   `toml:"smtp"`          // smtps://host:465 or smtp://host:587
+	SMTPUser     string   `toml:"smtp_user"`     // with smtp_password
+	SMTPPassword string   `toml:"smtp_password"` // file, mode 0600
+	MailFrom     string   `toml:"mail_from"`     // the address that mails come from
+	SMS          string   `toml:"sms"`           // https address of the SMS service
+	SMSSecret    string   `toml:"sms_secret"`    // file, mode 0600: its bearer token
+	SMSPrivate   []string `toml:"sms_private"`   // host names that may lead into a private network
+
+	// Terminal gets the messages of a server that this machine alone can reach,
+	// where neither mail nor SMS is configured; nil for nobody.
+	Terminal io.Writer `toml:"-"`
 }
 
 // ReadConfig reads a file; an empty name is the zero Config.
@@ -40,7 +53,7 @@ func ReadConfig(file string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics", file, unknown[0])
+		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private", file, unknown[0])
 	}
 	return c, nil
 }
@@ -72,6 +85,9 @@ func (c Config) Complete() (Config, error) {
 	}
 	if c.Metrics != "" && !IsLoopback(c.Metrics) {
 		return c, fmt.Errorf("metrics %q: only a loopback address, such as 127.0.0.1:4002", c.Metrics)
+	}
+	if _, err := c.outgoing(); err != nil {
+		return c, err
 	}
 	if !c.TLS() && !IsLoopback(c.Listen) && c.Proxy == "" {
 		return c, fmt.Errorf("listen %s is not loopback, so it needs TLS: set certificate and key, or acme, or proxy to the address of the proxy that speaks TLS in front of it", c.Listen)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -85,6 +86,9 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 		return nil, err
 	}
 	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log}
+	if o.Senders, err = c.outgoing(); err != nil {
+		return nil, err
+	}
 	if c.Proxy != "" {
 		if o.Proxy, err = netip.ParseAddr(c.Proxy); err != nil {
 			return nil, err
@@ -154,12 +158,10 @@ func (l *Listening) Run(ctx context.Context) error {
 		}()
 	}
 	l.log.Info("answering", "url", l.URL)
-	tended := make(chan struct{})
+	var tended sync.WaitGroup
 	tending, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(tended)
-		l.tend(tending)
-	}()
+	tended.Go(func() { l.tend(tending) })
+	tended.Go(func() { l.server.SendMessages(tending) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -168,7 +170,7 @@ func (l *Listening) Run(ctx context.Context) error {
 	stop()
 	l.log.Info("stopping")
 	l.server.watchers.stop()
-	<-tended
+	tended.Wait()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	for _, s := range l.serving {

@@ -83,7 +83,8 @@ func (s *Server) toProblem(err error) *api.Problem {
 	}
 	for _, known := range []error{
 		signin.ErrOver, session.ErrNone, account.ErrInvitation, account.ErrIdentifier, account.ErrTaken, account.ErrNoDevice,
-		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
+		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, account.ErrAddress, account.ErrAddresses, account.ErrAddressKnown, account.ErrNoAddress,
+		account.ErrNoMail, account.ErrNoSMS, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
 	} {
 		if errors.Is(err, known) {
 			return problem(http.StatusConflict, api.NotPossible, "This is not possible now", known.Error())
@@ -92,7 +93,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 	switch {
 	case errors.Is(err, signin.ErrForm), errors.Is(err, account.ErrRecord), errors.Is(err, explain.ErrEvidence):
 		return malformed
-	case errors.Is(err, account.ErrSlow), errors.Is(err, explain.ErrSlow):
+	case errors.Is(err, account.ErrSlow), errors.Is(err, account.ErrCodesSlow), errors.Is(err, explain.ErrSlow):
 		return problem(http.StatusTooManyRequests, api.TooMany, "Too many of these", err.Error())
 	}
 	// Everything else is the service's own fault, and said to be.

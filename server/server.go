@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,6 +31,7 @@ import (
 	"readmit.dev/readmit/explain"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/policy"
 	"readmit.dev/readmit/session"
@@ -69,6 +71,7 @@ type Server struct {
 	lane     chan struct{}
 	waiting  chan struct{}
 	metrics  *metrics
+	outbox   *message.Outbox
 	watchers *watchers
 	pages    *web.Pages
 }
@@ -82,6 +85,9 @@ type Options struct {
 	Keys  *keys.Ring
 	Gate  *gate.Gate
 	Log   *slog.Logger
+
+	// Senders of messages, by kind of address; without one, none of it is sent.
+	Senders map[string]message.Sender
 }
 
 // New wires the parts together. It reads the policy from the store.
@@ -93,15 +99,20 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	sessions := session.New(o.Store, o.Gate, o.Keys, o.URL)
 	in := &signin.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, Sessions: sessions}
+	m := newMetrics()
+	outbox := &message.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Senders: o.Senders, Log: o.Log, Observed: m.message}
+	m.waiting(outbox)
+	in.Notices = outbox
 	s := &Server{
 		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
-		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Open: o.Open},
+		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions},
 		nonces:   device.NewNonces(o.Gate.Now),
 		proofs:   device.NewVerifier(),
 		lane:     make(chan struct{}, strangersAtOnce*runtime.GOMAXPROCS(0)),
 		waiting:  make(chan struct{}, strangersWaiting),
-		metrics:  newMetrics(),
+		metrics:  m,
+		outbox:   outbox,
 		watchers: newWatchers(),
 	}
 	if s.pages, err = web.New(o.URL); err != nil {
@@ -112,6 +123,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 
 // Flush writes what is kept lazily: when sessions were last used.
 func (s *Server) Flush(ctx context.Context) error { return s.sessions.Flush(ctx) }
+
+// SendMessages sends what is due until the context ends.
+func (s *Server) SendMessages(ctx context.Context) { s.outbox.Run(ctx) }
 
 // Registry holds the server's metrics.
 func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
@@ -134,7 +148,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET "+api.PathHealth, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "healthy\n") })
 	mux.HandleFunc("GET "+api.PathReady, s.ready)
 	s.pages.Mount(mux)
-	for path, h := range map[string]handler{
+	calls := map[string]handler{
 		api.PathSignUpStart:    s.signUpStart,
 		api.PathSignUpFinish:   s.signUpFinish,
 		api.PathSignInStart:    s.signInStart,
@@ -153,7 +167,9 @@ func (s *Server) Handler() http.Handler {
 		api.PathPasswordStart:  s.passwordStart,
 		api.PathPasswordFinish: s.passwordFinish,
 		api.PathExplain:        s.explanation,
-	} {
+	}
+	maps.Copy(calls, s.addressCalls())
+	for path, h := range calls {
 		mux.HandleFunc("POST "+path, s.timed(path, s.signed(path, h)))
 	}
 	mux.HandleFunc("POST "+api.PathSignInFinish, s.timed(api.PathSignInFinish, s.unsigned(s.signInFinish)))

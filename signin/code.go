@@ -11,6 +11,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/store"
 )
 
@@ -226,6 +227,11 @@ func (s *Service) try(tx store.Tx, r *store.Request, account *store.Subject, dev
 	}
 	r.WrongCodes++
 	account.Hot.CodeFailures++
+	if account.Hot.CodeFailures == CodeFailureLimit {
+		if err := s.tell(tx, *account, message.FactorDisabled, nil); err != nil {
+			return nil, err
+		}
+	}
 	content.Facts = append(content.Facts, wrongCode(verdict, gate.Names(devices), skews(devices))...)
 	if verdict.Outcome == code.Wrong {
 		missing, err := undelivered(tx, *r, devices)
@@ -309,6 +315,9 @@ func (s *Service) enrol(tx store.Tx, account store.Subject, r store.Request) (*S
 	}
 	account.Epoch++
 	if err := tx.SaveSubject(account); err != nil {
+		return nil, err
+	}
+	if err := s.tell(tx, account, message.NewDevice, map[string]string{"device": device.Name, "from": r.Address}); err != nil {
 		return nil, err
 	}
 	session, err := s.Sessions.Begin(tx, account, device, r.ID)

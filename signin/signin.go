@@ -66,6 +66,20 @@ type Service struct {
 	Keys     *keys.Ring
 	OPAQUE   *opaque.Server
 	Sessions Sessions
+	Notices  Notices // may be nil
+}
+
+// Notices tells an account's addresses what happened; package message does.
+type Notices interface {
+	// Tell queues a message to every verified address of an account.
+	Tell(tx store.Tx, a store.Subject, kind string, values map[string]string) error
+}
+
+func (s *Service) tell(tx store.Tx, a store.Subject, kind string, values map[string]string) error {
+	if s.Notices == nil {
+		return nil
+	}
+	return s.Notices.Tell(tx, a, kind, values)
 }
 
 // Purposes of a password proof.

@@ -42,6 +42,7 @@ keys of the configuration file (docs/operations.md).`,
 					*f.to = *f.from
 				}
 			}
+			config.Terminal = e.stdout
 			if config, err = config.Complete(); err != nil {
 				return usageError{err}
 			}
