@@ -209,7 +209,7 @@ func (s *Service) useInvitation(tx store.Tx, invitation string) error {
 // the present one).
 func (s *Service) StartPassword(ctx context.Context, grant, request []byte, c gate.Caller) ([]byte, error) {
 	g, err := s.SignIn.OpenGrant(grant)
-	if err != nil || g.Key != c.Key {
+	if err != nil || g.Key != c.Key || g.Purpose != signin.ToChangePassword {
 		return nil, ErrGrant
 	}
 	var a store.Subject
@@ -231,7 +231,7 @@ func (s *Service) StartPassword(ctx context.Context, grant, request []byte, c ga
 // It tells how many ended. The change itself uses the grant up.
 func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant, record []byte, stretch string, c gate.Caller) (int, error) {
 	g, err := s.SignIn.OpenGrant(grant)
-	if err != nil || g.Key != c.Key || g.Account != actor.Account.ID {
+	if err != nil || g.Key != c.Key || g.Account != actor.Account.ID || g.Purpose != signin.ToChangePassword {
 		return 0, ErrGrant
 	}
 	if err := opaque.CheckRecord(record); err != nil {

@@ -16,6 +16,7 @@ var codes = []Code{
 	"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used",
 	"code-tries-spent", "factor-missing", "session-expired", "session-ended", "token-superseded",
 	"key-mismatch", "device-removed", "request-denied", "refused",
+	"recovery-over", "recovery-pending", "recovery-code-wrong", "recovery-unproved",
 	"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
 	"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "change-pending", "unknown",
 }
@@ -47,9 +48,10 @@ func TestAudiences(t *testing.T) {
 		Anyone: {"client-outdated", "clock-off", "service-fault", "unreachable", "tls-intercepted", "state-damaged", "refused",
 			"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
 			"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "unknown"},
-		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending"},
+		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending", "recovery-pending"},
 		Owner: {"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used", "code-tries-spent",
-			"factor-missing", "key-mismatch", "device-removed", "request-denied"},
+			"factor-missing", "key-mismatch", "device-removed", "request-denied",
+			"recovery-over", "recovery-code-wrong", "recovery-unproved"},
 		Operator: {"account-unknown"},
 	}
 	for a, list := range want {

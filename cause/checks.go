@@ -55,6 +55,13 @@ const (
 	CheckDeviceRemovedAt Check = "device-removed-at"  // since when it is not
 	CheckDeviceRemovedBy Check = "device-removed-by"  // from which device it was removed
 
+	CheckRecovery        Check = "recovery"          // whether the recovery still runs
+	CheckRecoveryEndedBy Check = "recovery-ended-by" // from where it was stopped
+	CheckRecoveryProofs  Check = "recovery-proofs"   // proofs given for it, with the least that is wanted
+	CheckRecoveryWait    Check = "recovery-wait"     // whether its time has come
+	CheckRecoveryOpens   Check = "recovery-opens"    // when that is
+	CheckRecoveryCode    Check = "recovery-code"     // whether the code given for it was right
+
 	// Of a client of another provider, read from what it keeps or says.
 	CheckClient        Check = "client"              // which client it is
 	CheckClientAccount Check = "client-account"      // the account it is set up for, masked
@@ -149,6 +156,12 @@ var checks = map[Check]spec{
 	CheckDevice:          words("enrolled", "removed", "never-enrolled"),
 	CheckDeviceRemovedAt: {got: instant},
 	CheckDeviceRemovedBy: {got: name},
+	CheckRecovery:        words("running", "cancelled", "finished", "tries-spent", "expired", "password-changed"),
+	CheckRecoveryEndedBy: {got: name},
+	CheckRecoveryProofs:  {want: count, got: count},
+	CheckRecoveryWait:    words("over", "waiting"),
+	CheckRecoveryOpens:   {got: instant},
+	CheckRecoveryCode:    words("right", "wrong"),
 
 	CheckClient:        {got: word, words: []string{"mac", "windows", "iphone", "icloudpd", "pyicloud", "icloudpy", "docker-icloudpd", "icloud3", "rclone"}},
 	CheckClientAccount: {got: identifier},

@@ -278,6 +278,37 @@ var table = []Row{
 		},
 	},
 	{
+		Code: "recovery-over", Title: "This recovery is over", Audience: Owner,
+		Proof: CheckRecovery, With: []Check{CheckRecoveryEndedBy}, HiddenBy: []Code{"account-unknown", "account-disabled", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "If it was you who began it: begin anew, on the page of recovery."},
+			{By: Person, Do: "If it was not you: nothing needs to be done; where it was stopped, it stays stopped."},
+		},
+	},
+	{
+		Code: "recovery-pending", Title: "The recovery has to wait before it opens", Audience: Holder,
+		Proof: CheckRecoveryWait, With: []Check{CheckRecoveryOpens}, HiddenBy: []Code{"recovery-over"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Wait until the time in the evidence, on the device that began it; or give a second proof of another way: a recovery code, a code sent to an address, or one shown by an enrolled device."},
+			{By: Person, Do: "If it is not yours: stop it on an enrolled device, or with the word in the message about it."},
+		},
+	},
+	{
+		Code: "recovery-code-wrong", Title: "The code given for the recovery was not right", Audience: Owner,
+		Proof: CheckRecoveryCode, HiddenBy: []Code{"recovery-over"},
+		Remedies: []Remedy{
+			{By: Person, Do: "A recovery code is good once, and only those made last are good: take another one of the newest list. A code that was sent is good for a quarter of an hour, one that a device shows for half a minute: ask for the one of now."},
+		},
+	},
+	{
+		Code: "recovery-unproved", Title: "Nothing was proved for the recovery yet", Audience: Owner,
+		Proof: CheckRecoveryProofs, HiddenBy: []Code{"recovery-over", "recovery-code-wrong"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Give a recovery code, a code that is sent to a verified address, or one that an enrolled device shows when the recovery is approved there."},
+			{By: AnOperator, Do: "Who has none of these cannot be told from a stranger: the account stays closed to them. The attempt itself can be seen.", Argv: []string{"readmit", "admin", "explain", "{reference}"}},
+		},
+	},
+	{
 		Code: "services-disagree", Title: "The settings and the daemon tell different things about the account", Audience: Anyone,
 		Proof: CheckAgreement, With: []Check{CheckSettings, CheckDaemon},
 		Remedies: []Remedy{

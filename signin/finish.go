@@ -29,7 +29,7 @@ const (
 type Finished struct {
 	SignedIn *SignedIn
 	Request  *store.Request // the device is new: a code is needed
-	Grant    []byte         // for a change of the password
+	Grant    []byte         // for what needs a fresh proof
 }
 
 // SignedIn is a session that has begun.
@@ -44,6 +44,7 @@ type Grant struct {
 	Account store.ID         `json:"account"`
 	Key     store.Thumbprint `json:"key"`
 	Proved  time.Time        `json:"proved"` // a change since then uses it up
+	Purpose string           `json:"purpose"`
 }
 
 // GrantLabel is what grants are sealed for.
@@ -120,8 +121,8 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 		refusal, err := gate.Refuse(s.Keys, content)
 		return Finished{}, refusal, err
 	}
-	if st.Purpose == ToChangePassword {
-		out.Grant, err = s.seal(GrantLabel, Grant{st.Account, st.Key, s.Gate.Now()}, grantSize)
+	if st.Purpose != ToSignIn {
+		out.Grant, err = s.seal(GrantLabel, Grant{st.Account, st.Key, s.Gate.Now(), st.Purpose}, grantSize)
 	}
 	return out, nil, err
 }
@@ -225,7 +226,7 @@ func notProved(how string, account store.Subject) []cause.Fact {
 // proved goes on after the right password: a session for an enrolled device, a
 // request for a code from a new one.
 func (s *Service) proved(tx store.Tx, st state, account store.Subject, device store.Device, c gate.Caller, content *incident.Content, out *Finished) error {
-	if st.Purpose == ToChangePassword {
+	if st.Purpose != ToSignIn {
 		content.Outcome = incident.Done
 		return nil
 	}

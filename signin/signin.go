@@ -24,6 +24,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,12 @@ func (s *Service) tell(tx store.Tx, a store.Subject, kind string, values map[str
 const (
 	ToSignIn         = "sign-in"
 	ToChangePassword = "password"
+	ToChangeSettings = "settings" // what else needs a fresh proof
+	ToClose          = "close"    // the account
 )
+
+// purposes lists them.
+var purposes = []string{ToSignIn, ToChangePassword, ToChangeSettings, ToClose}
 
 // Start is the first message.
 type Start struct {
@@ -149,7 +155,7 @@ func NewID() (id store.ID) {
 // Start opens an attempt. A nil Refusal and error mean that it goes on. The
 // Refusal is the same for everybody but for what anyone may be told.
 func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, error) {
-	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > MaxIdentifier || in.Purpose != ToSignIn && in.Purpose != ToChangePassword {
+	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > MaxIdentifier || !slices.Contains(purposes, in.Purpose) {
 		return Started{}, nil, ErrForm
 	}
 	key := s.Keys.Lookup(Normalise(in.Identifier))
@@ -219,7 +225,7 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	st.Way, st.Ring = strangers, store.RingStrangers
 	if known {
 		st.Way, st.Ring = ownDevice, store.RingDevices
-	} else if st.Purpose == ToChangePassword {
+	} else if st.Purpose != ToSignIn {
 		st.Facts = append(st.Facts, cause.Note(cause.CheckDevice, cause.Word("enrolled"), cause.Word("never-enrolled"), cause.ByServer))
 	}
 	pass, err := livePass(tx, account, st.Pass, now)
