@@ -57,25 +57,36 @@ func (o *Outbox) Run(ctx context.Context) {
 func (o *Outbox) run(ctx context.Context, channel string) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	free := make(chan struct{}, atOnce)
+	busy := make(chan struct{}, atOnce)
+	ended := make(chan struct{}, atOnce)
 	down := false
 	for {
-		claimed, err := o.claim(ctx, channel, atOnce-len(free))
+		claimed, err := o.claim(ctx, channel, atOnce-len(busy))
 		if (err != nil) != down && ctx.Err() == nil {
 			if down = err != nil; down {
 				o.Log.Error("messages wait: the store does not answer", "channel", channel)
 			}
 		}
 		for _, m := range claimed {
-			free <- struct{}{}
+			busy <- struct{}{}
 			sending.Go(func() {
-				defer func() { <-free }()
 				o.try(ctx, m)
+				<-busy
+				select {
+				case ended <- struct{}{}:
+				default:
+				}
 			})
+		}
+		// While messages are being sent, there may be more than fitted.
+		more := ended
+		if len(claimed) == 0 {
+			more = nil
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-more:
 		case <-time.After(look):
 		}
 	}
