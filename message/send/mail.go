@@ -78,10 +78,12 @@ func (m *Mail) Send(ctx context.Context, t message.Text) error {
 		mail.WithPort(m.Port), mail.WithTimeout(mailTime), mail.WithoutNoop(), mail.WithTLSConfig(m.config()),
 		mail.WithDialContextFunc(m.dialer(ctx)), mail.WithTLSPolicy(mail.TLSMandatory), mail.WithHELO(helo(m.From)),
 	}
-	if m.Implicit {
-		options = append(options, mail.WithSSL())
-	}
-	if m.Plain {
+	switch {
+	case m.Implicit:
+		// The dialer has made the connection safe already; what is left to do is
+		// to see that it is.
+		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic))
+	case m.Plain:
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}
 	if m.User != "" {
