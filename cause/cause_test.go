@@ -16,7 +16,7 @@ var codes = []Code{
 	"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used",
 	"code-tries-spent", "factor-missing", "session-expired", "session-ended", "token-superseded",
 	"key-mismatch", "device-removed", "request-denied", "refused",
-	"recovery-over", "recovery-pending", "recovery-code-wrong", "recovery-unproved",
+	"recovery-over", "recovery-pending", "recovery-code-wrong", "recovery-unproved", "passkey-refused", "passkey-copied",
 	"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
 	"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "change-pending", "unknown",
 }
@@ -51,7 +51,7 @@ func TestAudiences(t *testing.T) {
 		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending", "recovery-pending"},
 		Owner: {"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used", "code-tries-spent",
 			"factor-missing", "key-mismatch", "device-removed", "request-denied",
-			"recovery-over", "recovery-code-wrong", "recovery-unproved"},
+			"recovery-over", "recovery-code-wrong", "recovery-unproved", "passkey-refused", "passkey-copied"},
 		Operator: {"account-unknown"},
 	}
 	for a, list := range want {

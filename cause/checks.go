@@ -55,6 +55,10 @@ const (
 	CheckDeviceRemovedAt Check = "device-removed-at"  // since when it is not
 	CheckDeviceRemovedBy Check = "device-removed-by"  // from which device it was removed
 
+	CheckPasskey        Check = "passkey"         // whether the passkey proved who signs in
+	CheckPasskeyName    Check = "passkey-name"    // what its owner calls it
+	CheckPasskeyCounter Check = "passkey-counter" // its signature counter, with the least that is wanted
+
 	CheckRecovery        Check = "recovery"          // whether the recovery still runs
 	CheckRecoveryEndedBy Check = "recovery-ended-by" // from where it was stopped
 	CheckRecoveryProofs  Check = "recovery-proofs"   // proofs given for it, with the least that is wanted
@@ -156,6 +160,9 @@ var checks = map[Check]spec{
 	CheckDevice:          words("enrolled", "removed", "never-enrolled"),
 	CheckDeviceRemovedAt: {got: instant},
 	CheckDeviceRemovedBy: {got: name},
+	CheckPasskey:         words("proved", "not-proved", "not-of-account", "wrong-origin", "wrong-challenge", "user-not-verified"),
+	CheckPasskeyName:     {got: name},
+	CheckPasskeyCounter:  {want: count, got: count},
 	CheckRecovery:        words("running", "cancelled", "finished", "tries-spent", "expired", "password-changed"),
 	CheckRecoveryEndedBy: {got: name},
 	CheckRecoveryProofs:  {want: count, got: count},

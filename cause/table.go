@@ -278,6 +278,23 @@ var table = []Row{
 		},
 	},
 	{
+		Code: "passkey-refused", Title: "The passkey did not prove who signs in", Audience: Owner,
+		Proof: CheckPasskey, With: []Check{CheckPasskeyName}, HiddenBy: []Code{"account-disabled", "password-wrong", "code-tries-spent", "request-denied", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Choose the passkey that belongs to this account, and unlock it with finger, face or PIN. One that was removed from the account is good for nothing: delete it where it is kept."},
+			{By: Person, Do: "Where the evidence says wrong-origin: the page that asked was not this server's. Leave it, and type the server's address yourself."},
+			{By: Person, Do: "Or sign in with the password and a code.", Argv: signIn},
+		},
+	},
+	{
+		Code: "passkey-copied", Title: "The passkey's counter went back: it may have been copied", Audience: Owner,
+		Proof: CheckPasskeyCounter, With: []Check{CheckPasskeyName}, HiddenBy: []Code{"account-disabled", "password-wrong", "code-tries-spent", "request-denied", "client-outdated", "clock-off", "passkey-refused"},
+		Remedies: []Remedy{
+			{By: Person, Do: "On a device that is signed in, remove this passkey from the account and add a new one. If it was not you who just signed in, somebody has a copy: look through devices and activity."},
+			{By: Person, Do: "Until then, sign in with the password and a code.", Argv: signIn},
+		},
+	},
+	{
 		Code: "recovery-over", Title: "This recovery is over", Audience: Owner,
 		Proof: CheckRecovery, With: []Check{CheckRecoveryEndedBy}, HiddenBy: []Code{"account-unknown", "account-disabled", "client-outdated", "clock-off"},
 		Remedies: []Remedy{
