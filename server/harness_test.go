@@ -98,6 +98,7 @@ type world struct {
 	invited bool // whether sign-up needs an invitation
 	logs    *logBuffer
 	errors  *logBuffer // all bodies of answers that are problems
+	post    *postbox   // takes the messages that deliver sends
 	store   *faulty
 	keys    *keys.Ring
 	server  *server.Server
@@ -107,7 +108,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}}
+	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
 	w.start()
 	t.Cleanup(func() {
 		if err := w.store.Close(); err != nil {
@@ -128,7 +129,7 @@ func (w *world) start() {
 	w.keys, err = keys.Open(ctx, w.store, master, w.clock.now)
 	must(w.t, err)
 	w.server, err = server.New(ctx, server.Options{
-		URL: publicURL, Open: !w.invited, Proxy: w.proxy, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now),
+		URL: publicURL, Open: !w.invited, Proxy: w.proxy, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now), Senders: w.post.senders(),
 		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(w.t, err)
