@@ -1,9 +1,7 @@
 package signin
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"readmit.dev/readmit/cause"
@@ -62,32 +60,17 @@ func (s *Service) Code(ctx context.Context, attempt store.ID, typed string, c ga
 	var content incident.Content
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		in = nil
-		request, err := tx.Request(attempt)
+		w, err := s.Waiting(tx, attempt, c)
 		if err != nil {
 			return err
 		}
-		// What another key brings, or after its time, is as good as unknown.
-		if request.Thumbprint != c.Key || s.Gate.Now().After(request.Expires) {
-			return store.ErrNotFound
-		}
-		// Ended without a word of ours against it: it was finished, or gave way to
-		// a newer one, or its device came in by another.
-		if !request.Done.IsZero() && request.Denied.IsZero() && request.WrongCodes < CodeTries {
-			return store.ErrNotFound
-		}
-		if _, known, err := enrolled(tx, request.Account, request.Thumbprint); err != nil || known {
-			return cmp.Or(err, store.ErrNotFound)
-		}
 		content = incident.Content{
-			Account: request.Account, Attempt: NewID(), At: s.Gate.Now(), What: "code", Outcome: incident.Refused,
-			Device: request.Name, Client: request.Client, Address: c.Address,
+			Account: w.Account.ID, Attempt: NewID(), At: s.Gate.Now(), What: "code", Outcome: incident.Refused,
+			Device: w.Request.Name, Client: w.Request.Client, Address: c.Address,
 		}
-		in, err = s.judge(tx, request, given, none, &content)
+		in, err = s.judge(tx, w, given, none, &content)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil, ErrOver
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,17 +81,9 @@ func (s *Service) Code(ctx context.Context, attempt store.ID, typed string, c ga
 	return in, nil, nil
 }
 
-func (s *Service) judge(tx store.Tx, r store.Request, given code.Code, none bool, content *incident.Content) (*SignedIn, error) {
-	account, err := tx.Subject(r.Account)
-	if err != nil {
-		return nil, err
-	}
-	devices, err := tx.Devices(r.Account)
-	if err != nil {
-		return nil, err
-	}
-	content.Facts = append(content.Facts, s.Gate.Account(account)...)
-	content.Facts = append(content.Facts, requestOver(r, account, devices)...)
+func (s *Service) judge(tx store.Tx, w Waiting, given code.Code, none bool, content *incident.Content) (*SignedIn, error) {
+	r, account, devices := w.Request, w.Account, w.Devices
+	content.Facts = append(content.Facts, w.Facts...)
 	if len(content.Facts) == 0 {
 		content.Facts = append(content.Facts, factorMissing(account, devices)...)
 	}
@@ -126,6 +101,7 @@ func (s *Service) judge(tx store.Tx, r store.Request, given code.Code, none bool
 			content.Facts = append(noteCode("not-given"), missing...)
 		} else {
 			ring = store.RingDevices
+			var err error
 			if in, err = s.try(tx, &r, &account, devices, given, content); err != nil {
 				return nil, err
 			}

@@ -261,7 +261,14 @@ func (s *Service) proved(tx store.Tx, st state, account store.Subject, device st
 	if err != nil {
 		return err
 	}
-	if content.Facts = append(content.Facts, factorMissing(account, devices)...); len(content.Facts) > 0 {
+	passkeys, err := tx.Passkeys(account.ID)
+	if err != nil {
+		return err
+	}
+	if len(passkeys) == 0 { // with one there is a second factor beside codes
+		content.Facts = append(content.Facts, factorMissing(account, devices)...)
+	}
+	if len(content.Facts) > 0 {
 		return nil
 	}
 	request := st.request(account, c, s.Gate.Now())
