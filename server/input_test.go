@@ -21,6 +21,7 @@ var posts = []string{
 	api.PathSession, api.PathSignOut, api.PathRequests, api.PathAllow, api.PathDeny, api.PathPass, api.PathDevices,
 	api.PathRemoveDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
 	api.PathSignOutAll, api.PathEvents,
+	api.PathAddresses, api.PathAddAddress, api.PathVerifyAddress, api.PathRemoveAddress,
 }
 
 var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused", "/", "/account", "/help/4001"}
