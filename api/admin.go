@@ -18,6 +18,10 @@ const (
 	AdminActivity = "/admin/activity" // AdminAccount -> Activities
 	AdminAccounts = "/admin/accounts" // GET -> AdminAccountList
 	AdminMetrics  = "/metrics"
+
+	AdminDeskAdd    = "/admin/desk/add"
+	AdminDeskRemove = "/admin/desk/remove"
+	AdminDesk       = "/admin/desk" // GET -> AdminAgents
 )
 
 // AdminAccount names the account an operator's call is about.
@@ -56,4 +60,15 @@ type AdminPolicyState struct {
 type AdminExplained struct {
 	cause.Report
 	Account string `json:"account,omitempty"`
+}
+
+// AdminAgents lists who works at the support desk.
+type AdminAgents struct {
+	Agents []AdminAgent `json:"agents"`
+}
+
+// AdminAgent is one of them.
+type AdminAgent struct {
+	Account string `json:"account"`
+	Added   int64  `json:"added"` // Unix seconds
 }

@@ -1,6 +1,6 @@
 // Package explain turns an attempt and its evidence into findings for an
 // audience. It reads incidents and the ledger; all it writes is that somebody
-// looked.
+// looked, and, where that was support, a message about it.
 //
 // The default audience is the smallest: an audience is only what this very
 // call proves, about the account that the incident is of. A key enrolled for
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/desk"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
@@ -38,6 +39,7 @@ type Service struct {
 	Gate     *gate.Gate
 	Keys     *keys.Ring
 	Sessions *session.Service
+	Desk     *desk.Service
 	limit    limiter
 }
 

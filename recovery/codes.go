@@ -22,7 +22,7 @@ const (
 
 // hash is what is kept of a recovery code.
 func (s *Service) hash(account store.ID, code string) [32]byte {
-	return s.Keys.Recovery("code", append(account[:], plain(code)...))
+	return s.Keys.Recovery("recovery code", append(account[:], plain(code)...))
 }
 
 // MakeCodes makes ten new codes, told this once; the former are dead. It needs

@@ -35,8 +35,8 @@ func (s *Service) StartPassword(ctx context.Context, sealed, request []byte, c g
 	if err != nil {
 		return nil, err
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return nil, ErrSlow
+	if err := s.Slow(c); err != nil {
+		return nil, err
 	}
 	credential := sha256.Sum256(append([]byte("readmit recovery "), cl.Key[:]...))
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
@@ -83,8 +83,8 @@ func (s *Service) SetPassword(ctx context.Context, sealed, record []byte, stretc
 	if err := opaque.CheckRecord(record); err != nil {
 		return Done{}, nil, signin.ErrForm
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return Done{}, nil, ErrSlow
+	if err := s.Slow(c); err != nil {
+		return Done{}, nil, err
 	}
 	var out Done
 	var content incident.Content

@@ -51,3 +51,12 @@ func (l *limiter) allow(who string, burst, rate float64, now time.Time) bool {
 // callerKey is whom a call is counted under: keys are made for nothing,
 // addresses are not.
 func callerKey(c gate.Caller) string { return c.Address }
+
+// Slow returns ErrSlow to a caller who asks for too much, here or elsewhere
+// that recovery codes are taken.
+func (s *Service) Slow(c gate.Caller) error {
+	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
+		return ErrSlow
+	}
+	return nil
+}

@@ -98,7 +98,7 @@ func (s *Service) Approve(ctx context.Context, actor session.Actor, shortID stri
 			return nil
 		}
 		x, _ = s.shownTo(r, a)
-		code = spell(s.bound("device code", id, r.ByDevice, step(now, deviceWindow), deviceBytes))
+		code = spell(s.bound("recovery device code", id, r.ByDevice, step(now, deviceWindow), deviceBytes))
 		left = deviceWindow - time.Duration(now.UnixNano())%deviceWindow
 		if !anew {
 			return nil
@@ -152,8 +152,8 @@ func (s *Service) CancelByWord(ctx context.Context, word string, c gate.Caller) 
 	if len(word) > 64 {
 		return of, signin.ErrForm
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return of, ErrSlow
+	if err := s.Slow(c); err != nil {
+		return of, err
 	}
 	id := s.ofWord(word)
 	err = s.Store.Update(ctx, func(tx store.Tx) error {

@@ -78,8 +78,8 @@ func (s *Service) Prove(ctx context.Context, sealed []byte, p Proof, c gate.Call
 	if !p.valid() {
 		return Case{}, nil, signin.ErrForm
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return Case{}, nil, ErrSlow
+	if err := s.Slow(c); err != nil {
+		return Case{}, nil, err
 	}
 	var out Case
 	var content incident.Content
@@ -165,8 +165,8 @@ func (s *Service) wrong(tx store.Tx, a *store.Subject, r store.Recovery, content
 // code that fits a case that may do nothing is not used up.
 func (s *Service) right(tx store.Tx, a store.Subject, cl claim, r store.Recovery, p Proof, refused bool) (bool, error) {
 	now := s.Gate.Now()
-	byAddress := s.fits(p.AddressCode, "address code", cl.ID, store.ID{}, now, window, windows, addressBytes)
-	byDevice := s.fits(p.DeviceCode, "device code", cl.ID, r.ByDevice, now, deviceWindow, 2, deviceBytes)
+	byAddress := s.fits(p.AddressCode, "recovery address code", cl.ID, store.ID{}, now, window, windows, addressBytes)
+	byDevice := s.fits(p.DeviceCode, "recovery device code", cl.ID, r.ByDevice, now, deviceWindow, 2, deviceBytes)
 	switch p.way() {
 	case ByCode:
 		if !r.ByCode.IsZero() {

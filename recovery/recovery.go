@@ -44,6 +44,8 @@ const (
 	DefaultWait = 24 * time.Hour
 	// MinWait is the least an operator can ask for: time to read a message.
 	MinWait = time.Hour
+	// MaxWait is the most: who is away for longer has forgotten more.
+	MaxWait = 30 * 24 * time.Hour
 	// ClaimLife is how long a case can be begun before anything is proved for it.
 	ClaimLife = 24 * time.Hour
 	// OpenFor is how long a case stays open when its time has come: a weekend.
@@ -199,7 +201,7 @@ func (s *Service) newID() store.ID {
 const wordBytes = 10
 
 func (s *Service) crypt(block [16]byte, seal bool) (out store.ID) {
-	key := s.Keys.Recovery("word", nil)
+	key := s.Keys.Recovery("recovery word", nil)
 	c, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // 32 bytes are a key
@@ -272,8 +274,8 @@ func (s *Service) Start(ctx context.Context, identifier, word string, c gate.Cal
 	if len(identifier) > signin.MaxIdentifier {
 		return Case{}, nil, signin.ErrForm
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return Case{}, nil, ErrSlow
+	if err := s.Slow(c); err != nil {
+		return Case{}, nil, err
 	}
 	now := s.Gate.Now()
 	key := s.Keys.Lookup(signin.Normalise(identifier))

@@ -132,8 +132,8 @@ func (s *Service) SendIdentifiers(email string, c gate.Caller) error {
 	if len(email) > signin.MaxIdentifier {
 		return signin.ErrForm
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return ErrSlow
+	if err := s.Slow(c); err != nil {
+		return err
 	}
 	email = signin.Normalise(email)
 	s.pending.mu.Lock()
@@ -152,8 +152,8 @@ func (s *Service) SendCode(sealed []byte, c gate.Caller) error {
 	if err != nil {
 		return err
 	}
-	if !s.callers.allow(callerKey(c), callerBurst, callerRate, s.Gate.Now()) {
-		return ErrSlow
+	if err := s.Slow(c); err != nil {
+		return err
 	}
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
@@ -251,7 +251,7 @@ func (s *Service) queueCode(tx store.Tx, cl claim) error {
 	if len(times) >= codesADay || !s.mails.allow(string(cl.ID[:]), 1, 1/window.Seconds(), now) {
 		return nil
 	}
-	code := spell(s.bound("address code", cl.ID, store.ID{}, step(now, window), addressBytes))
+	code := spell(s.bound("recovery address code", cl.ID, store.ID{}, step(now, window), addressBytes))
 	for _, x := range to {
 		if err := s.Messages.Queue(tx, a, x, kindCode, map[string]string{"code": code}); err != nil {
 			return err

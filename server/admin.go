@@ -17,13 +17,15 @@ import (
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	for path, h := range map[string]func(context.Context, []byte) (any, error){
-		api.AdminInvite:   s.adminInvite,
-		api.AdminPolicy:   s.adminSetPolicy,
-		api.AdminDisable:  s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Disable(ctx, who) }),
-		api.AdminEnable:   s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Enable(ctx, who) }),
-		api.AdminUnlock:   s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Unlock(ctx, who) }),
-		api.AdminExplain:  s.adminExplain,
-		api.AdminActivity: s.adminActivity,
+		api.AdminInvite:     s.adminInvite,
+		api.AdminPolicy:     s.adminSetPolicy,
+		api.AdminDisable:    s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Disable(ctx, who) }),
+		api.AdminEnable:     s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Enable(ctx, who) }),
+		api.AdminUnlock:     s.adminAct(func(ctx context.Context, who string) error { return s.accounts.Unlock(ctx, who) }),
+		api.AdminDeskAdd:    s.adminAct(func(ctx context.Context, who string) error { return s.desk.SetRole(ctx, who, true) }),
+		api.AdminDeskRemove: s.adminAct(func(ctx context.Context, who string) error { return s.desk.SetRole(ctx, who, false) }),
+		api.AdminExplain:    s.adminExplain,
+		api.AdminActivity:   s.adminActivity,
 	} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -42,6 +44,10 @@ func (s *Server) AdminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET "+api.AdminAccounts, func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.adminAccounts(r.Context())
+		s.answer(w, out, err)
+	})
+	mux.HandleFunc("GET "+api.AdminDesk, func(w http.ResponseWriter, r *http.Request) {
+		out, err := s.adminAgents(r.Context())
 		s.answer(w, out, err)
 	})
 	mux.Handle("GET "+api.AdminMetrics, s.metrics.handler())

@@ -9,8 +9,11 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"readmit.dev/readmit/recovery"
 )
 
 // Config is the whole configuration: one file, few keys, unknown ones refused.
@@ -34,6 +37,8 @@ type Config struct {
 	SMSSecret    string   `toml:"sms_secret"`    // file, mode 0600: its bearer token
 	SMSPrivate   []string `toml:"sms_private"`   // host names that may lead into a private network
 
+	RecoveryWait duration `toml:"recovery_wait"` // of a recovery with one proof alone; default 24h
+
 	// Terminal gets the messages of a server that this machine alone can reach,
 	// where neither mail nor SMS is configured; nil for nobody.
 	Terminal io.Writer `toml:"-"`
@@ -53,7 +58,7 @@ func ReadConfig(file string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private", file, unknown[0])
+		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private, recovery_wait", file, unknown[0])
 	}
 	return c, nil
 }
@@ -74,6 +79,9 @@ func (c Config) Complete() (Config, error) {
 	}
 	if (c.Certificate == "") != (c.Key == "") {
 		return c, errors.New("certificate and key belong together: give both or neither")
+	}
+	if w := time.Duration(c.RecoveryWait); w != 0 && (w < recovery.MinWait || w > recovery.MaxWait) {
+		return c, fmt.Errorf("recovery_wait %s: want %s to %s, such as 24h: it is the time in which an owner can stop what is not theirs", w, recovery.MinWait, recovery.MaxWait)
 	}
 	if c.Certificate != "" && len(c.ACME) > 0 {
 		return c, errors.New("certificate and acme exclude each other: keep one")
@@ -134,4 +142,14 @@ func IsLoopback(address string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// duration is a length of time in a configuration file, such as "24h".
+type duration time.Duration
+
+// UnmarshalText reads it as time.ParseDuration does.
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = duration(v)
+	return err
 }

@@ -85,7 +85,7 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if l.keys, err = keys.Open(ctx, l.store, master, now); err != nil {
 		return nil, err
 	}
-	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log}
+	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait)}
 	if o.Senders, err = c.outgoing(); err != nil {
 		return nil, err
 	}

@@ -11,9 +11,11 @@ import (
 	"readmit.dev/readmit/account"
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/desk"
 	"readmit.dev/readmit/explain"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
@@ -84,7 +86,8 @@ func (s *Server) toProblem(err error) *api.Problem {
 	for _, known := range []error{
 		signin.ErrOver, session.ErrNone, account.ErrInvitation, account.ErrIdentifier, account.ErrTaken, account.ErrNoDevice,
 		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, account.ErrAddress, account.ErrAddresses, account.ErrAddressKnown, account.ErrNoAddress,
-		account.ErrNoMail, account.ErrNoSMS, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
+		account.ErrNoMail, account.ErrNoSMS, recovery.ErrCase, recovery.ErrNone, recovery.ErrGiven, recovery.ErrFresh,
+		desk.ErrNoAgent, desk.ErrFresh, desk.ErrNoAccount, desk.ErrOwn, desk.ErrNotApproved, desk.ErrNoIncident, desk.ErrNoAct, desk.ErrSame, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
 	} {
 		if errors.Is(err, known) {
 			return problem(http.StatusConflict, api.NotPossible, "This is not possible now", known.Error())
@@ -93,7 +96,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 	switch {
 	case errors.Is(err, signin.ErrForm), errors.Is(err, account.ErrRecord), errors.Is(err, explain.ErrEvidence):
 		return malformed
-	case errors.Is(err, account.ErrSlow), errors.Is(err, account.ErrCodesSlow), errors.Is(err, explain.ErrSlow):
+	case errors.Is(err, account.ErrSlow), errors.Is(err, account.ErrCodesSlow), errors.Is(err, explain.ErrSlow), errors.Is(err, recovery.ErrSlow), errors.Is(err, desk.ErrSlow):
 		return problem(http.StatusTooManyRequests, api.TooMany, "Too many of these", err.Error())
 	}
 	// Everything else is the service's own fault, and said to be.

@@ -10,6 +10,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,6 +28,7 @@ import (
 	"readmit.dev/readmit/account"
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/desk"
 	"readmit.dev/readmit/device"
 	"readmit.dev/readmit/explain"
 	"readmit.dev/readmit/gate"
@@ -34,6 +36,7 @@ import (
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/policy"
+	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
@@ -66,6 +69,8 @@ type Server struct {
 	sessions *session.Service
 	accounts *account.Service
 	explain  *explain.Service
+	recovery *recovery.Service
+	desk     *desk.Service
 	nonces   *device.Nonces
 	proofs   *device.Verifier
 	lane     chan struct{}
@@ -86,6 +91,10 @@ type Options struct {
 	Gate  *gate.Gate
 	Log   *slog.Logger
 
+	// RecoveryWait is how long a recovery with one proof alone waits; zero is
+	// recovery.DefaultWait.
+	RecoveryWait time.Duration
+
 	// Senders of messages, by kind of address; without one, none of it is sent.
 	Senders map[string]message.Sender
 }
@@ -103,10 +112,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	outbox := &message.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Senders: o.Senders, Log: o.Log, Observed: m.message}
 	m.waiting(outbox)
 	in.Notices = outbox
+	back := &recovery.Service{
+		Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox,
+		Wait: cmp.Or(o.RecoveryWait, recovery.DefaultWait),
+	}
+	support := &desk.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Recovery: back, Messages: outbox}
 	s := &Server{
 		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
-		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions},
+		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions, Desk: support},
+		recovery: back,
+		desk:     support,
 		nonces:   device.NewNonces(o.Gate.Now),
 		proofs:   device.NewVerifier(),
 		lane:     make(chan struct{}, strangersAtOnce*runtime.GOMAXPROCS(0)),
@@ -121,8 +137,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, s.accounts.LoadPolicy(ctx)
 }
 
-// Flush writes what is kept lazily: when sessions were last used.
-func (s *Server) Flush(ctx context.Context) error { return s.sessions.Flush(ctx) }
+// Flush writes what is kept lazily: when sessions were last used, and what
+// strangers asked to be sent.
+func (s *Server) Flush(ctx context.Context) error {
+	return errors.Join(s.sessions.Flush(ctx), s.recovery.Flush(ctx))
+}
 
 // SendMessages sends what is due until the context ends.
 func (s *Server) SendMessages(ctx context.Context) { s.outbox.Run(ctx) }
@@ -169,6 +188,8 @@ func (s *Server) Handler() http.Handler {
 		api.PathExplain:        s.explanation,
 	}
 	maps.Copy(calls, s.addressCalls())
+	maps.Copy(calls, s.recoveryCalls())
+	maps.Copy(calls, s.deskCalls())
 	for path, h := range calls {
 		mux.HandleFunc("POST "+path, s.timed(path, s.signed(path, h)))
 	}
