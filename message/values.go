@@ -2,7 +2,6 @@ package message
 
 import (
 	"fmt"
-	"net/mail"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -35,13 +34,17 @@ func matching(form string) func(string) (string, bool) {
 	return func(s string) (string, bool) { return s, r.MatchString(s) }
 }
 
-// identifier lets an e-mail address through, and nothing around it.
+// identifier shows an account's identifier, with a question mark for what could
+// be read as more than an e-mail address. It refuses none: what an account is
+// called must not keep its owner from being told.
 func identifier(s string) (string, bool) {
-	if len(s) > 254 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(` "<>(),:;\/[]`, r) }) {
-		return "", false
-	}
-	a, err := mail.ParseAddress(s)
-	return s, err == nil && a.Address == s && a.Name == ""
+	out := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || strings.ContainsRune(` "<>(),:;\/[]`, r) {
+			return '?'
+		}
+		return r
+	}, s)
+	return string([]rune(out)[:min(len([]rune(out)), 254)]), s != ""
 }
 
 // maxIdentifiers is how many accounts one message lists.
@@ -49,18 +52,22 @@ const maxIdentifiers = 10
 
 func identifiers(s string) (string, bool) {
 	lines := strings.Split(s, "\n")
-	for _, l := range lines {
-		if _, ok := identifier(l); !ok {
+	lines = lines[:min(len(lines), maxIdentifiers)]
+	for i, l := range lines {
+		var ok bool
+		if lines[i], ok = identifier(l); !ok {
 			return "", false
 		}
 	}
-	return strings.Join(lines[:min(len(lines), maxIdentifiers)], "\n"), true
+	return strings.Join(lines, "\n"), true
 }
 
+// masked is an address of which most is left out.
 func masked(s string) (string, bool) {
-	return s, len(s) <= 300 && strings.Contains(s, "***") && !strings.ContainsFunc(s, func(r rune) bool {
-		return !unicode.IsPrint(r) || strings.ContainsRune(` "<>(),:;\/[]`, r)
-	})
+	if !strings.Contains(s, "***") {
+		return "", false
+	}
+	return identifier(s)
 }
 
 // Masked shows of an address what its owner knows it by.
