@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// callerBurst and callerRate limit what one address asks for: thirty calls
-	// at once, then one in six seconds.
-	callerBurst = 30
-	callerRate  = 1.0 / 6
+	// callerBurst and callerRate limit what one address asks for: sixty calls
+	// at once, then one in three seconds.
+	callerBurst = 60
+	callerRate  = 1.0 / 3
 	// mailBurst and mailRate limit what one mailbox is sent because strangers
 	// ask for it: three messages, then one in four hours.
 	mailBurst = 3
