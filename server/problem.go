@@ -15,6 +15,7 @@ import (
 	"readmit.dev/readmit/explain"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/passkey"
 	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
@@ -88,6 +89,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, account.ErrAddress, account.ErrAddresses, account.ErrAddressKnown, account.ErrNoAddress,
 		account.ErrNoMail, account.ErrNoSMS, recovery.ErrCase, recovery.ErrNone, recovery.ErrGiven, recovery.ErrFresh,
 		desk.ErrNoAgent, desk.ErrFresh, desk.ErrNoAccount, desk.ErrOwn, desk.ErrNotApproved, desk.ErrNoIncident, desk.ErrNoAct, desk.ErrSame, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
+		passkey.ErrName, passkey.ErrFresh, passkey.ErrMany, passkey.ErrKnown, passkey.ErrNone,
 	} {
 		if errors.Is(err, known) {
 			return problem(http.StatusConflict, api.NotPossible, "This is not possible now", known.Error())

@@ -35,6 +35,7 @@ import (
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/passkey"
 	"readmit.dev/readmit/policy"
 	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
@@ -71,6 +72,7 @@ type Server struct {
 	explain  *explain.Service
 	recovery *recovery.Service
 	desk     *desk.Service
+	passkeys *passkey.Service
 	nonces   *device.Nonces
 	proofs   *device.Verifier
 	lane     chan struct{}
@@ -117,12 +119,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		Wait: cmp.Or(o.RecoveryWait, recovery.DefaultWait),
 	}
 	support := &desk.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Recovery: back, Messages: outbox}
+	passkeys, err := passkey.New(o.URL, passkey.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, SignIn: in, Sessions: sessions, Notices: outbox})
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions, Desk: support},
 		recovery: back,
 		desk:     support,
+		passkeys: passkeys,
 		nonces:   device.NewNonces(o.Gate.Now),
 		proofs:   device.NewVerifier(),
 		lane:     make(chan struct{}, strangersAtOnce*runtime.GOMAXPROCS(0)),
@@ -188,6 +195,7 @@ func (s *Server) Handler() http.Handler {
 		api.PathExplain:        s.explanation,
 	}
 	maps.Copy(calls, s.addressCalls())
+	maps.Copy(calls, s.passkeyCalls())
 	maps.Copy(calls, s.recoveryCalls())
 	maps.Copy(calls, s.deskCalls())
 	for path, h := range calls {
