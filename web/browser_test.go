@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -116,13 +117,18 @@ func (p *person) open(path string) {
 	p.do(chromedp.Navigate(p.url + path))
 }
 
-func (p *person) see(selector string)   { p.t.Helper(); p.do(chromedp.WaitVisible(css(selector))) }
-func (p *person) click(selector string) { p.t.Helper(); p.do(chromedp.Click(css(selector), chromedp.NodeVisible)) }
+func (p *person) see(selector string) { p.t.Helper(); p.do(chromedp.WaitVisible(css(selector))) }
+func (p *person) click(selector string) {
+	p.t.Helper()
+	p.do(chromedp.Click(css(selector), chromedp.NodeVisible))
+}
 
 // write types with keys, in place of what is there.
 func (p *person) write(selector, text string) {
 	p.t.Helper()
-	p.do(chromedp.Clear(css(selector)), chromedp.SendKeys(css(selector), text))
+	p.see(selector)
+	run(p, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).value = ''; undefined", selector)))
+	p.do(chromedp.SendKeys(css(selector), text))
 }
 
 func (p *person) text(selector string) string {
@@ -146,6 +152,25 @@ func (p *person) until(expression string) {
 func (p *person) at(path string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("location.pathname === %q && document.readyState === 'complete'", path))
+}
+
+// worked is the processor's time that the page's own thread has taken.
+func (p *person) worked() time.Duration {
+	p.t.Helper()
+	all := run(p, func(ctx context.Context, t *chromedp.Target) ([]*performance.Metric, error) {
+		if _, err := cdp.Call(ctx, t, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
+			return nil, err
+		}
+		r, err := cdp.Call(ctx, t, performance.GetMetrics, cdp.Empty{})
+		return r.Metrics, err
+	})
+	for _, m := range all {
+		if m.Name == "TaskDuration" {
+			return time.Duration(m.Value * float64(time.Second))
+		}
+	}
+	p.t.Fatal("the browser does not tell how long it worked")
+	return 0
 }
 
 // theme makes the system of this browser light or dark.
@@ -196,4 +221,3 @@ func (p *person) axe(name string) {
 	}
 	p.do(p.theme("light"))
 }
-

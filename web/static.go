@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,6 +36,7 @@ type static struct {
 	prefix   string
 	complete bool
 	assets   map[string]asset
+	needs    map[string][]string // modules that a page's script leads to
 }
 
 type asset struct {
@@ -71,6 +73,12 @@ func loadStatic(words map[string]catalogue) (static, error) {
 		all.Write([]byte(name))
 		all.Write(s.assets[name].plain)
 	}
+	s.needs = map[string][]string{}
+	for name := range s.assets {
+		if page, ok := strings.CutPrefix(name, "js/"); ok {
+			s.needs[strings.TrimSuffix(page, ".js")] = s.imports(name, nil)
+		}
+	}
 	s.prefix = "/static/" + hex.EncodeToString(all.Sum(nil)[:8])
 	return s, nil
 }
@@ -86,6 +94,19 @@ func (s *static) names() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+var imported = regexp.MustCompile(`(?m)^import .*from "\./([\w-]+\.js)";$`)
+
+// imports lists what a module imports, directly or not, so that a page can ask
+// for all of it at once instead of level by level.
+func (s *static) imports(name string, seen []string) []string {
+	for _, m := range imported.FindAllStringSubmatch(string(s.assets[name].plain), -1) {
+		if next := "js/" + m[1]; !slices.Contains(seen, next) {
+			seen = s.imports(next, append(seen, next))
+		}
+	}
+	return seen
 }
 
 func (s *static) serve(w http.ResponseWriter, r *http.Request) {

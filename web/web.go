@@ -109,6 +109,7 @@ type view struct {
 	Path      string
 	Page      string
 	Script    string
+	Needs     []string // modules that the script leads to
 	Account   bool
 	Complete  bool // whether the bundle is there
 	Title     string
@@ -138,6 +139,7 @@ func (p *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
 
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, lang string, v view) {
 	v.Lang, v.Dir, v.Languages = lang, p.words[lang].get("dir"), tongues
+	v.Needs = p.static.needs[v.Script]
 	v.Static, v.URL, v.Path, v.Complete = p.static.prefix, p.url, r.URL.Path, p.static.complete
 	if status != http.StatusOK {
 		v.Path = "/" // nothing of an address we do not have becomes a link

@@ -121,6 +121,7 @@ async function start() {
     }
     busy(form.querySelector("[type=submit]"), () => signIn(form));
   });
+  performance.mark("usable");
   $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });
 
   const here = (await accounts()).filter((a) => a.session);

@@ -12,9 +12,8 @@ const shown = new Map(); // codes on view, by request: what stops their countdow
 
 function described(r) {
   return el("div", {},
-    el("p", {}, el("strong", {}, name(r.name)), " ", t("request.asks")),
-    el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) })),
-    el("p", { class: "tag", dir: "ltr" }, r.id));
+    el("p", {}, el("strong", {}, name(r.name)), " ", t("request.asks"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
+    el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) })));
 }
 
 // countdown keeps a code on view: it fetches the next one when the present one
@@ -48,15 +47,30 @@ function countdown(r, box) {
   return () => clearInterval(timer);
 }
 
+// A request that appears moves those below it. A click that was on its way to
+// what stood there before must not allow another device: for a moment the
+// answers take none.
+const SETTLE = 700; // milliseconds
+let settling;
+
+function settle() {
+  const answers = () => document.querySelectorAll("#requests-list .answer button");
+  for (const b of answers()) b.setAttribute("aria-disabled", "true");
+  clearTimeout(settling);
+  settling = setTimeout(() => { for (const b of answers()) b.removeAttribute("aria-disabled"); }, SETTLE);
+}
+
+const settled = (button) => !button.hasAttribute("aria-disabled");
+
 function answer(r) {
   const box = el("div", { class: "answer" });
   const allow = el("button", { type: "button", class: "main" }, t("request.allow"));
   const deny = el("button", { type: "button", class: "danger" }, t("request.deny"));
-  allow.addEventListener("click", () => { shown.set(r.id, countdown(r, box)); });
-  deny.addEventListener("click", () => busy(deny, async () => {
+  allow.addEventListener("click", () => { if (settled(allow)) shown.set(r.id, countdown(r, box)); });
+  deny.addEventListener("click", () => settled(deny) && busy(deny, async () => {
     try {
       await on(entry, "/v1/requests/deny", { id: r.id });
-      box.replaceChildren(el("p", {}, t("request.denied"), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next"))));
+      box.replaceChildren(outcome("denied"));
     } catch (error) {
       if (error instanceof Problem) box.replaceChildren(el("p", {}, problem(error)));
       else over(error);
@@ -66,17 +80,22 @@ function answer(r) {
   return box;
 }
 
+function outcome(status) {
+  const next = status === "denied" ? el("a", { href: "/account/security#not-me" }, t("request.denied.next")) : null;
+  return el("p", { class: "outcome" }, t(`request.${status}`), " ", next);
+}
+
 const seen = new Map(); // rows, by request
 
 function list(requests) {
   const ids = new Set(requests.map((r) => r.id));
-  for (const r of requests) {
+  for (const r of requests.toReversed()) { // the newest goes to the top
     const before = seen.get(r.id);
     if (before && before.status === r.status) continue;
     const over = r.status === "done" || r.status === "denied";
     if (over) { shown.get(r.id)?.(); shown.delete(r.id); }
     if (before && !over) { before.status = r.status; continue; }
-    const row = el("li", { class: "request", id: `request-${r.id}` }, described(r), over ? el("p", { class: "outcome" }, t(`request.${r.status}`)) : answer(r));
+    const row = el("li", { class: "request", id: `request-${r.id}` }, described(r), over ? outcome(r.status) : answer(r));
     if (before) before.row.replaceWith(row);
     else $("requests-list").prepend(row);
     seen.set(r.id, { row, status: r.status });
@@ -89,6 +108,7 @@ function list(requests) {
     seen.delete(id);
   }
   $("requests-none").hidden = seen.size > 0;
+  settle();
   latest();
 }
 

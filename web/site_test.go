@@ -95,21 +95,3 @@ func (c *terminal) run(stdin string, args ...string) (string, int) {
 	}
 	return string(out), 0
 }
-
-func TestLook(t *testing.T) {
-	must(t, os.MkdirAll(screens, 0o755))
-	s := newSite(t)
-	b := newBrowser(t)
-	a := newPerson(t, b, s.url, "laptop")
-	a.open("/")
-	a.look("home")
-	a.open("/sign-up")
-	a.see("#sign-up")
-	a.look("signup")
-	a.write("#account", jane)
-	a.write("#password", password)
-	a.click("#sign-up .main")
-	a.at("/account")
-	a.see("#latest li")
-	a.look("overview")
-}

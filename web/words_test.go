@@ -1,0 +1,237 @@
+package web
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"readmit.dev/readmit/cause"
+)
+
+const publicURL = "https://id.example.org"
+
+func newPages(t *testing.T) (*Pages, *http.ServeMux) {
+	t.Helper()
+	p, err := New(publicURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	p.Mount(mux)
+	return p, mux
+}
+
+func get(mux http.Handler, path string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	return w
+}
+
+var holes = regexp.MustCompile(`\{\w+\}`)
+
+// Every language has every word, with the same holes to be filled.
+func TestWords(t *testing.T) {
+	p, _ := newPages(t)
+	en := p.words["en"]
+	for _, l := range tongues {
+		b, err := wordFiles.ReadFile("words/" + l.Code + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, want := strings.Count(string(b), "\n  \""), len(p.words[l.Code]); l.Code != "en" && n != want {
+			t.Errorf("%s: %d lines for %d keys: one is there twice", l.Code, n, want)
+		}
+		for _, key := range slices.Sorted(maps.Keys(en)) {
+			s, ok := p.words[l.Code][key]
+			if !ok || strings.TrimSpace(s) == "" {
+				t.Errorf("%s lacks %s", l.Code, key)
+				continue
+			}
+			want, got := holes.FindAllString(en[key], -1), holes.FindAllString(s, -1)
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(want, got) {
+				t.Errorf("%s: %s has the holes %v, want %v", l.Code, key, got, want)
+			}
+		}
+		for key := range p.words[l.Code] {
+			if _, ok := en[key]; !ok {
+				t.Errorf("%s has %s, which is not in English", l.Code, key)
+			}
+		}
+	}
+}
+
+var (
+	inTemplates = regexp.MustCompile(`\{\{t "([^"]+)"\}\}`)
+	inScripts   = regexp.MustCompile(`\bt\("([^"]+)"`)
+)
+
+// Every word that a template or a script asks for is there; what templates use
+// alone is not sent to scripts.
+func TestWordsThatAreUsed(t *testing.T) {
+	p, _ := newPages(t)
+	for _, where := range []struct {
+		files fs.FS
+		glob  string
+		form  *regexp.Regexp
+	}{{templateFiles, "templates/*.html", inTemplates}, {files, "static/js/*.js", inScripts}} {
+		names, err := fs.Glob(where.files, where.glob)
+		if err != nil || len(names) == 0 {
+			t.Fatal("no files", err)
+		}
+		for _, name := range names {
+			b, err := fs.ReadFile(where.files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range where.form.FindAllStringSubmatch(string(b), -1) {
+				if _, ok := p.words["en"][m[1]]; !ok {
+					t.Errorf("%s asks for %s", name, m[1])
+				}
+				if where.form == inScripts && strings.HasPrefix(m[1], "p.") {
+					t.Errorf("%s asks for %s, which scripts are not sent", name, m[1])
+				}
+			}
+		}
+	}
+}
+
+// No template says anything in its own words.
+func TestTemplatesAreMute(t *testing.T) {
+	text := regexp.MustCompile(`>([^<{]*\p{L}[^<{]*)<`)
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, err := templateFiles.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range text.FindAllStringSubmatch(regexp.MustCompile(`(?s)<code[^>]*>.*?</code>`).ReplaceAllString(string(b), ""), -1) {
+			if s := strings.TrimSpace(m[1]); !slices.Contains([]string{"Readmit", "· Readmit", "macOS", "Windows"}, s) {
+				t.Errorf("%s says %q", name, s)
+			}
+		}
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	_, mux := newPages(t)
+	for _, tt := range []struct {
+		path, accept, cookie, want, dir string
+	}{
+		{"/", "", "", "en", "ltr"},
+		{"/", "fr", "", "en", "ltr"},
+		{"/", "fr, de-AT;q=0.8, en;q=0.5", "", "de", "ltr"},
+		{"/", "ar-EG", "", "ar", "rtl"},
+		{"/", "ar", "de", "de", "ltr"},
+		{"/", "ar", "xx", "ar", "rtl"},
+		{"/?lang=ar", "de", "de", "ar", "rtl"},
+		{"/?lang=../etc", "de", "", "de", "ltr"},
+		{"/help/clock-off", "de", "", "de", "ltr"},
+	} {
+		h := []string{"Accept-Language", tt.accept}
+		if tt.cookie != "" {
+			h = append(h, "Cookie", languageCookie+"="+tt.cookie)
+		}
+		w := get(mux, tt.path, h...)
+		if !strings.Contains(w.Body.String(), `<html lang="`+tt.want+`" dir="`+tt.dir+`">`) || w.Header().Get("Content-Language") != tt.want {
+			t.Errorf("%+v: %s", tt, w.Header().Get("Content-Language"))
+		}
+		if set := w.Header().Get("Set-Cookie"); (set != "") != strings.Contains(tt.path, "lang=ar") || set != "" && !strings.Contains(set, "Secure; SameSite=Lax") {
+			t.Errorf("%+v: cookie %q", tt, set)
+		}
+	}
+}
+
+// Every cause has its page in every language, and a place in the help.
+func TestHelp(t *testing.T) {
+	p, mux := newPages(t)
+	listed := map[cause.Code]int{}
+	for _, g := range p.help {
+		for _, c := range g.Causes {
+			listed[c]++
+		}
+	}
+	for _, row := range cause.Table() {
+		if listed[row.Code] != 1 {
+			t.Errorf("%s is listed %d times", row.Code, listed[row.Code])
+		}
+		for _, l := range tongues {
+			w := get(mux, "/help/"+string(row.Code)+"?lang="+l.Code)
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "<h2>What ends it</h2>") {
+				t.Errorf("help on %s in %s: %d", row.Code, l.Code, w.Code)
+			}
+		}
+	}
+	if w := get(mux, "/help/no-such"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "<h1>") {
+		t.Errorf("help on nothing: %d", w.Code)
+	}
+}
+
+// What a page brings along, all scripts and words with it, fits in 60 KB.
+func TestSizes(t *testing.T) {
+	p, mux := newPages(t)
+	const most = 60 << 10
+	for _, l := range tongues {
+		scripts := 0
+		for name, a := range p.static.assets {
+			if !strings.HasPrefix(name, "dist/") && (!strings.HasPrefix(name, "words/") || name == "words/"+l.Code+".js") {
+				scripts += len(a.packed)
+			}
+		}
+		for _, path := range []string{"/", "/sign-up", "/account", "/account/security", "/incident/4K7Q-9FXM", "/help", "/help/4001", "/help/refused"} {
+			w := get(mux, path+"?lang="+l.Code, "Accept-Encoding", "br, gzip;q=0.8")
+			if w.Header().Get("Content-Encoding") != "gzip" {
+				t.Errorf("%s is not compressed", path)
+			}
+			n := scripts + w.Body.Len()
+			if n > most {
+				t.Errorf("%s in %s: %d bytes, at most %d", path, l.Code, n, most)
+			}
+			t.Logf("%s in %s: %d bytes, %d of them the page", path, l.Code, n, w.Body.Len())
+		}
+	}
+}
+
+func TestStatic(t *testing.T) {
+	p, mux := newPages(t)
+	for _, name := range p.static.names() {
+		w := get(mux, p.static.prefix+"/"+name)
+		if w.Code != http.StatusOK || w.Body.Len() != len(p.static.assets[name].plain) || w.Header().Get("Content-Type") == "" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d, %q", name, w.Code, w.Header())
+		}
+	}
+	for _, path := range []string{"/static/0123456789abcdef/js/home.js", p.static.prefix + "/js/none.js", p.static.prefix + "/../web.go"} {
+		if w := get(mux, path); w.Code == http.StatusOK {
+			t.Errorf("%s is there", path)
+		}
+	}
+	var words catalogue
+	body, _ := strings.CutPrefix(strings.TrimSuffix(get(mux, p.static.prefix+"/words/de.js").Body.String(), ";\n"), "export default ")
+	if err := json.Unmarshal([]byte(body), &words); err != nil || words["p.skip"] != "" || words["hint.caps"] == "" {
+		t.Errorf("words for scripts: %v, %d", err, len(words))
+	}
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	for header, want := range map[string]bool{"": false, "gzip": true, "br, gzip": true, "gzip;q=0": false, "gzip; q=0, br": false, "gzip;q=0.5": true, "xgzip": false} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Accept-Encoding", header)
+		if got := takesGzip(r); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
+}
