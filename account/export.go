@@ -300,6 +300,9 @@ func gatherPeople(tx store.Tx, account store.ID, names map[store.ID]string, out 
 	}
 	recoveries, err := tx.Recoveries(account)
 	for _, r := range recoveries {
+		if r.Opened.IsZero() {
+			continue // a place that is free
+		}
 		out.Recoveries = append(out.Recoveries, ExportRecovery{
 			Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: r.Opened.UTC(), Opens: at(r.Opens), Expires: r.Expires.UTC(),
 			ByCode: at(r.ByCode), ByAddress: at(r.ByAddress), ByDevice: at(r.ByDeviceAt), Wrong: r.Wrong, Cancelled: at(r.Cancelled), By: r.CancelledBy,

@@ -170,7 +170,7 @@ func (s *Service) live(p store.Approval) bool {
 func (s *Service) Line(a store.Subject, what string, actor session.Actor, reference string, c gate.Caller) incident.Content {
 	return incident.Content{
 		Account: a.ID, Attempt: signin.NewID(), At: s.Gate.Now(), What: what, Outcome: incident.Done,
-		Device: cause.CleanName(actor.Account.Identifier), Client: c.Shown, Address: c.Address,
+		Device: cause.Identifier(actor.Account.Identifier).String(), Client: c.Shown, Address: c.Address,
 		Audience: cause.Desk.String(), About: reference,
 	}
 }

@@ -122,8 +122,7 @@ func (s *Service) Cancel(ctx context.Context, actor session.Actor, shortID strin
 			// A row of its own: its place may be given to another.
 			own := r
 			own.ID, own.CancelHash, own.Cancelled, own.CancelledBy = id, [32]byte{}, s.Gate.Now(), actor.Device.Name
-			r.Expires, r.CancelHash, r.Thumbprint = s.Gate.Now().Add(-time.Second), [32]byte{}, store.Thumbprint{}
-			if err := tx.SaveRecovery(r); err != nil {
+			if err := s.leave(tx, r); err != nil {
 				return err
 			}
 			if err := tx.AddRecovery(own); err != nil {

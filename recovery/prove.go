@@ -224,8 +224,7 @@ func (s *Service) give(tx store.Tx, a *store.Subject, cl claim, r store.Recovery
 			own = store.Recovery{Account: a.ID, Thumbprint: cl.By, Name: "unnamed", Address: c.Address}
 		}
 		if place >= 0 {
-			r.Expires, r.CancelHash, r.Thumbprint = now.Add(-time.Second), [32]byte{}, store.Thumbprint{}
-			if err := tx.SaveRecovery(r); err != nil {
+			if err := s.leave(tx, r); err != nil {
 				return r, err
 			}
 		}

@@ -386,6 +386,11 @@ func (s *Service) seat(tx store.Tx, account store.ID, all []store.Recovery, id s
 	return tx.AddRecovery(r)
 }
 
+// leave gives a place back.
+func (s *Service) leave(tx store.Tx, place store.Recovery) error {
+	return tx.SaveRecovery(store.Recovery{ID: place.ID, Account: place.Account, Expires: s.Gate.Now().Add(-time.Second)})
+}
+
 func enrolled(tx store.Tx, account store.ID, key store.Thumbprint) (store.Device, bool, error) {
 	d, err := tx.Device(account, key)
 	if errors.Is(err, store.ErrNotFound) {
