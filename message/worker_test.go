@@ -511,7 +511,10 @@ func TestClosedAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.update(func(tx store.Tx) error { return tx.CloseAccount(o.jane.ID) })
-	o.try(t.Context(), claimed[0])
+	began := time.Now()
+	if o.try(t.Context(), claimed[0]); time.Since(began) > 5*time.Second {
+		t.Error("it was offered to a store that has no place for it any more")
+	}
 	if n, err := o.Waiting(t.Context()); n != 0 || err != nil {
 		t.Error(n, err)
 	}
