@@ -597,3 +597,29 @@ func TestStoreDownAtRecovery(t *testing.T) {
 	_, p = tablet.prove(r, "code", codes[0])
 	wantCode(t, "prove", p, 0)
 }
+
+// TestPasswordChangedMeanwhile: whoever knows the password needs no recovery,
+// and nobody else's goes on.
+func TestPasswordChangedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	codes := laptop.codes()
+	proved, early := w.machine("proved"), w.machine("early")
+	r, e := proved.begin(jane), early.begin(jane)
+	_, p := proved.prove(r, "code", codes[0])
+	wantCode(t, "prove", p, 0)
+	w.clock.advance(time.Second)
+	if _, p := laptop.changePassword(jane, password, "the owner's next one"); p != nil {
+		t.Fatal(p)
+	}
+	wantState(t, "its status", proved.status(r), "over", "code")
+	w.clock.advance(recovery.DefaultWait - time.Hour)
+	_, p = early.prove(e, "code", codes[1])
+	laptop.asOwner(t, p, "recovery-over")
+	w.clock.advance(time.Hour)
+	_, p = proved.setPassword(r, fresh)
+	laptop.asOwner(t, p, "recovery-over")
+	if done, p := laptop.signIn(jane, "the owner's next one"); p != nil || done.SignedIn == nil {
+		t.Errorf("the owner's password: %v", p)
+	}
+}
