@@ -41,6 +41,8 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	strangers N                                N sign-ins by devices nobody knows, with a wrong password
 //	sealed DEVICE                              the last refusal's incident, whole, into sealed.txt
 //	swap-key DEVICE                            another key in the device's enrolment
+//	recovery DEVICE begin | prove code|device CODE | set FILE    a page recovers jane's account; ! sets $REF
+//	recovery DEVICE codes | approve | cancel   an enrolled device's part in it; sets $CODE1 to $CODE10, or $CODE
 //	network plain|intercepted|trusted          what lies between device and server
 //	disk full|free                             whether the server's files can grow
 //	serve FLAGS                                a server that must not start, with !
@@ -53,7 +55,7 @@ func commands() map[string]commandFunc {
 		"server": onWorld((*world).server), "operator": onWorld((*world).operator), "update": onWorld((*world).update),
 		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find,
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
-		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
+		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "recovery": onWorld((*world).recovery), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
 		"serve": onWorld((*world).serve), "newer": newer, "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}

@@ -28,6 +28,8 @@ type world struct {
 	code    int      // the last exit code
 	updated []string // devices with the newer program
 	path    *path    // what lies between, when it is not the loopback alone
+
+	recoveries map[string]*recovering // by device
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }
