@@ -392,3 +392,44 @@ func TestCodesNeedAFreshProof(t *testing.T) {
 	w.clock.advance(6 * time.Minute)
 	wantCode(t, "with an old grant", ask(grants[api.ForSettings]), api.NotPossible)
 }
+
+// TestOneAnswerOnPeoplesCalls: the calls of recovery, the desk, export and
+// closing tell a stranger nothing of a session.
+func TestOneAnswerOnPeoplesCalls(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	agent := w.agent(ann)
+	other := w.enrolled("other@example.org", "other")
+	w.act(api.AdminDisable, "other@example.org")
+	stranger := w.machine("stranger")
+	bodies := map[string]func(session string) any{
+		api.PathApprovalsGive: func(s string) any { return api.ApprovalGive{Session: s, Reference: "0000-0000"} },
+		api.PathApprovalsRevoke: func(s string) any {
+			return api.SignedReference{Session: s, Reference: "0000-0000"}
+		},
+		api.PathDeskAct: func(s string) any {
+			return api.DeskDo{Session: s, Identifier: jane, Reference: "0000-0000", Kind: api.ActUnlock}
+		},
+	}
+	for _, path := range []string{api.PathRecoveries, api.PathRecoveryCodeCount, api.PathExport, api.PathApprovals, api.PathDesk, api.PathRecoveryCodes, api.PathClose} {
+		bodies[path] = func(s string) any { return api.Signed{Session: s} }
+	}
+	for _, path := range []string{api.PathRecoveriesApprove, api.PathRecoveriesCancel} {
+		bodies[path] = func(s string) any { return api.SignedID{Session: s, ID: "0000"} }
+	}
+	bodies[api.PathDeskAgree] = func(s string) any { return api.SignedID{Session: s, ID: strings.Repeat("0", 32)} }
+	for _, path := range []string{api.PathDeskAccount, api.PathDeskAsk, api.PathDeskExplain} {
+		bodies[path] = func(s string) any { return api.DeskAsk{Session: s, Identifier: jane, Reference: "0000-0000"} }
+	}
+	for path, body := range bodies {
+		want := form(t, stranger.post(path, body("000102030405060708090a0b0c0d0e0f")))
+		if !strings.Contains(want, "code = 4001") {
+			t.Errorf("%s: %s", path, want)
+		}
+		for what, session := range map[string]string{"living": laptop.in.Session, "an agent's": agent.in.Session, "of a disabled account": other.in.Session} {
+			if got := form(t, stranger.post(path, body(session))); got != want {
+				t.Errorf("%s: a session that is %s: \n%s\none that is unknown\n%s", path, what, got, want)
+			}
+		}
+	}
+}
