@@ -227,21 +227,21 @@ func TestMailReasons(t *testing.T) {
 		return &smtp.SMTPError{Code: code, EnhancedCode: status, Message: "<jane@example.org> planted words"}
 	}
 	for what, c := range map[string]struct {
-		sink  sink
+		sink  *sink
 		why   string
 		final bool
 	}{
-		"no such mailbox":        {sink{rcpt: reply(550, smtp.EnhancedCode{5, 1, 1})}, message.NoSuchMailbox, true},
-		"no such mailbox, old":   {sink{rcpt: reply(550, smtp.NoEnhancedCode)}, message.NoSuchMailbox, true},
-		"no such domain":         {sink{rcpt: reply(553, smtp.EnhancedCode{5, 1, 2})}, message.NoSuchMailbox, true},
-		"blocked":                {sink{rcpt: reply(550, smtp.EnhancedCode{5, 7, 1})}, message.Refused, true},
-		"full":                   {sink{rcpt: reply(552, smtp.EnhancedCode{5, 2, 2})}, message.MailboxFull, true},
-		"full for now":           {sink{rcpt: reply(452, smtp.EnhancedCode{4, 2, 2})}, message.MailboxFull, false},
-		"greylisted":             {sink{rcpt: reply(451, smtp.EnhancedCode{4, 7, 1})}, message.PutOff, false},
-		"spam, after the data":   {sink{data: reply(554, smtp.EnhancedCode{5, 7, 1})}, message.Refused, true},
-		"put off after the data": {sink{data: reply(451, smtp.EnhancedCode{4, 3, 0})}, message.PutOff, false},
-		"our address":            {sink{from: reply(550, smtp.EnhancedCode{5, 7, 1})}, message.Refused, false},
-		"busy":                   {sink{open: reply(421, smtp.EnhancedCode{4, 3, 2})}, message.PutOff, false},
+		"no such mailbox":        {&sink{rcpt: reply(550, smtp.EnhancedCode{5, 1, 1})}, message.NoSuchMailbox, true},
+		"no such mailbox, old":   {&sink{rcpt: reply(550, smtp.NoEnhancedCode)}, message.NoSuchMailbox, true},
+		"no such domain":         {&sink{rcpt: reply(553, smtp.EnhancedCode{5, 1, 2})}, message.NoSuchMailbox, true},
+		"blocked":                {&sink{rcpt: reply(550, smtp.EnhancedCode{5, 7, 1})}, message.Refused, true},
+		"full":                   {&sink{rcpt: reply(552, smtp.EnhancedCode{5, 2, 2})}, message.MailboxFull, true},
+		"full for now":           {&sink{rcpt: reply(452, smtp.EnhancedCode{4, 2, 2})}, message.MailboxFull, false},
+		"greylisted":             {&sink{rcpt: reply(451, smtp.EnhancedCode{4, 7, 1})}, message.PutOff, false},
+		"spam, after the data":   {&sink{data: reply(554, smtp.EnhancedCode{5, 7, 1})}, message.Refused, true},
+		"put off after the data": {&sink{data: reply(451, smtp.EnhancedCode{4, 3, 0})}, message.PutOff, false},
+		"our address":            {&sink{from: reply(550, smtp.EnhancedCode{5, 7, 1})}, message.Refused, false},
+		"busy":                   {&sink{open: reply(421, smtp.EnhancedCode{4, 3, 2})}, message.PutOff, false},
 	} {
 		m := &Mail{Host: "127.0.0.1", Port: c.sink.start(t, nil, false), Plain: true, From: "id@example.org"}
 		err := m.Send(t.Context(), text())
