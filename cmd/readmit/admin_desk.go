@@ -60,5 +60,6 @@ away takes effect at once.`,
 			},
 		},
 	)
+	group(c)
 	return c
 }
