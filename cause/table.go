@@ -207,6 +207,7 @@ var table = []Row{
 		Remedies: []Remedy{
 			{By: Person, Do: "Type the password again, slowly: check caps lock and the keyboard layout; if it was changed lately, it is the new one.", Argv: signIn},
 			{By: Person, Do: "On a device that is still signed in, you can set a new one if you know the present one.", Argv: []string{"readmit", "password"}},
+			{By: Person, Do: "If it is forgotten: begin a recovery on the account server's page, /recover."},
 		},
 	},
 	{
@@ -214,7 +215,8 @@ var table = []Row{
 		Proof: CheckFactor, With: []Check{CheckFactorFailures}, HiddenBy: []Code{"account-disabled", "password-wrong"},
 		Remedies: []Remedy{
 			{By: Person, Do: "On an enrolled device, sign in with the password: that binds its codes again.", Argv: signIn},
-			{By: AnOperator, Do: "If no device is left: let the person enrol one with an operator's invitation.", Argv: []string{"readmit", "admin", "invite", "{account}"}},
+			{By: Person, Do: "If no device is left: begin a recovery on the account server's page, /recover. With a recovery code, or two other proofs, its device is enrolled."},
+			{By: AnOperator, Do: "Or let the person enrol one with an operator's invitation.", Argv: []string{"readmit", "admin", "invite", "{account}"}},
 		},
 	},
 	{

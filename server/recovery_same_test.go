@@ -251,6 +251,9 @@ func TestRecoveryIsStopped(t *testing.T) {
 					t.Error("the address is not told")
 				}
 			}
+			if how == "device, unproved" {
+				wantState(t, "its status, of which nothing is told", tablet.status(r), "unproved")
+			}
 			_, p := tablet.prove(r, "code", codes[1])
 			if how == "device, unproved" {
 				laptop.asOwner(t, p, "recovery-over")
