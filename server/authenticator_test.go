@@ -24,6 +24,7 @@ type authenticator struct {
 	origin     string
 	party      string // RP ID
 	unverified bool   // does not ask its owner
+	mistaken   bool   // signs for the other purpose: to add for to sign in
 	counts     bool
 	kept       []*resident
 }
@@ -53,6 +54,9 @@ func (a *authenticator) clone() *authenticator {
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func (a *authenticator) clientData(kind, challenge string) []byte {
+	if a.mistaken {
+		kind = map[string]string{"webauthn.get": "webauthn.create", "webauthn.create": "webauthn.get"}[kind]
+	}
 	b, err := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": a.origin, "crossOrigin": false})
 	must(a.t, err)
 	return b

@@ -32,6 +32,19 @@ func evidenceWant(r cause.Report, c cause.Check) string {
 	return ""
 }
 
+// lastDevice is the ID of the device of that name which was enrolled last.
+func (w *world) lastDevice(of *machine, name string) (id string) {
+	w.t.Helper()
+	var list api.Devices
+	wantCode(w.t, "devices", of.call(api.PathDevices, of.signed(), &list), 0)
+	for _, d := range list.Devices {
+		if d.Name == name {
+			id = d.ID
+		}
+	}
+	return id
+}
+
 // uncounted makes of a passkey one that never counted.
 func (w *world) uncounted(credential []byte) {
 	w.t.Helper()
@@ -162,6 +175,7 @@ func TestAddingPasskeys(t *testing.T) {
 	for what, change := range map[string]func(*authenticator){
 		"wrong-origin":      func(a *authenticator) { a.origin = "https://evil.example" },
 		"user-not-verified": func(a *authenticator) { a.unverified = true },
+		"not-proved":        func(a *authenticator) { a.mistaken = true },
 	} {
 		lying := newAuthenticator(t)
 		change(lying)
@@ -218,6 +232,11 @@ func TestAddingPasskeys(t *testing.T) {
 	_, p = laptop.addStart(good)
 	wantCode(t, "the eleventh", p, api.NotPossible)
 	_, p = other.addStart(good)
+	wantCode(t, "with another device's grant", p, api.NotPossible)
+	shared := laptop.twin() // one key, enrolled for two accounts
+	wantCode(t, "sign-up", shared.signUp("shared@example.org", password), 0)
+	w.clock.advance(time.Hour + time.Second)
+	_, p = shared.addStart(grant(api.ForSettings))
 	wantCode(t, "with another account's grant", p, api.NotPossible)
 	w.deliver()
 	for _, k := range laptop.passkeys().Passkeys {

@@ -88,6 +88,13 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 	_, p = phone.secondStart(need)
 	wantCode(t, "start again", p, api.NotPossible)
 	wantCode(t, "a code then", phone.code(need, "123456"), api.NotPossible)
+	var asked api.Requests
+	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), &asked), 0)
+	for _, r := range asked.Requests {
+		if r.Status == "waiting" {
+			t.Errorf("still asks to sign in: %+v", r)
+		}
+	}
 
 	// With codes switched off, and with no enrolled device left, it is the way in.
 	for range 7 {
@@ -152,6 +159,8 @@ func TestPasskeyFinishedOnce(t *testing.T) {
 	once("second factor", func() *api.Problem { return phone.twin().secondFinish(need, second, signed) })
 	once("only step", func() *api.Problem { return tablet.twin().enterFinish(only, entered) })
 	wantCode(t, "of a device that is known by now", tablet.enterFinish(only, entered), api.NotPossible)
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, api.SignedID{Session: laptop.in.Session, ID: w.lastDevice(laptop, "tablet")}, nil), 0)
+	wantCode(t, "of a device that was removed", tablet.enterFinish(only, entered), api.NotPossible)
 	if add, p = laptop.addStart(nil); p != nil {
 		t.Fatal(p)
 	}
@@ -225,6 +234,7 @@ func TestCausesOfPasskeys(t *testing.T) {
 		"another port":   {"wrong-origin", lying(func(a *authenticator) { a.origin = "https://id.example.org:8443" }).get},
 		"another party":  {"wrong-origin", lying(func(a *authenticator) { a.party = "evil.example" }).get},
 		"not unlocked":   {"user-not-verified", lying(func(a *authenticator) { a.unverified = true }).get},
+		"other purpose":  {"not-proved", lying(func(a *authenticator) { a.mistaken = true }).get},
 		"signature":      {"not-proved", func(o json.RawMessage) json.RawMessage { return tampered(key.clone().get(o), "signature") }},
 		"data": {"not-proved", func(o json.RawMessage) json.RawMessage {
 			return tampered(key.clone().get(o), "authenticatorData")
