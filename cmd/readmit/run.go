@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := newRootCommand(e)
-	root.SetArgs(args)
+	root.SetArgs(codesLast(args))
 	err := root.ExecuteContext(ctx)
 	if err != nil && !e.ran {
 		// What was not understood has set no flags either.
