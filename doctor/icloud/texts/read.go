@@ -153,7 +153,7 @@ var (
 	beforeCode    = regexp.MustCompile(`(?:\b(?:error|err|ec|code|status|fehler|erreur)|errorcode|errornumber)["'\\\]]*\s*(?:code|number)?\s*(?:[:=#]|=>)?\s*["'(\\\[]*$|[a-z0-9.!'")\]]\s?\($`)
 	articleForm   = regexp.MustCompile(`(?:\b(?:error|fehler|err|code)\W{0,4}(?:code|number)?\W{0,4}|\()4001(?:[^0-9]|$)`)
 	statusForm    = regexp.MustCompile(`(?:\bhttp(?:/[\d.]+)?(?: (?:error|status|code))?|status(?:[ _-]?code)?|\berror[ _-]?code|\bconnection error|\bcurl request error\.?|\breturn(?:ed|s)? https? code|\bhttp/[\d.]+)["'\\]*\s*(?:[:=-]|=>)?\s*["'(\\]*(\d{3})([^0-9].{0,12}|$)`)
-	errorForm     = regexp.MustCompile(`\berror:? (\d{3})(?:\s*[.,:;)\]"'}]|$)`)
+	errorForm     = regexp.MustCompile(`\berror(?:: ?|-| )(\d{3})(?:\s*[.,:;)\]"'}]|$)`)
 	countForm     = regexp.MustCompile(`^["')]*\s*(?:of\b|/|photos|files|items|assets|albums|videos|bytes|ms\b|s\b|kb|mb|gb|px|%|seconds|minutes|days)`)
 	loneForm      = regexp.MustCompile(`^(?:(?:icloud|apple|http|https|error|err|code|status|fehler)[ :#=]*){0,4}[("'\[]*(-?)(\d{3,5})[)"'\]]*[.!?]?$`)
 	referenceForm = regexp.MustCompile(`^[0-9A-Za-z]{4}-[0-9A-Za-z]{4}$`)
@@ -201,12 +201,12 @@ var (
 		"pyicloud", "icloudpd", "icloudpy", "icloud3error", "customcomponentsicloud3", "componentsicloud", "iclouddrivereus", "backendiclouddrive",
 		"iclouddriveerror", "iclouddrivefailed", "idmsaapplecom", "setupicloudcom", "gsaapplecom", "gsarequest", "appleauthauth", "ckdatabasews",
 		"docwsicloudcom", "fmipwebicloudcom", "fmipmobileicloudcom", "icloudphotosdownloader", "customcomponentsicloud", "failedtologintotheappleaccount",
-		"serviceerrors", "fatalerrorvalidate2facodefailed", "grandslam",
+		"appleacct", "fastlane", "spaceauth", "serviceerrors", "fatalerrorvalidate2facodefailed", "grandslam",
 	}
 	hostWords     = []string{"icloudcom", "applecom443", "appleauth", "prodmecom", "gsaapple", "imapmailmecom"}
 	providerWords = []string{
 		"icloud", "appleid", "appleaccount", "idmsa", "anisette", "altserver", "altstore", "sidestore", "sideload", "fastlane", "spaceauth",
-		"iforgot", "authkit", "akauthentication", "rileytestut", "hsa2", "iloader", "ipatool", "findmy", "xcodes",
+		"iforgot", "spaceship", "authkit", "akauthentication", "rileytestut", "hsa2", "iloader", "ipatool", "findmy", "xcodes",
 	}
 )
 
@@ -217,7 +217,7 @@ func clientOf(r reading) string {
 		words  []string
 	}{
 		{"docker-icloudpd", []string{"boredazfcuk", "dockericloudpd", "syncicloudsh", "icloudpdconf", "keyringfiledoesnotexist", "containerinitialisation"}},
-		{"icloud3", []string{"icloud3"}},
+		{"icloud3", []string{"icloud3", "appleserverlocation"}},
 		{"icloudpy", []string{"icloudpy", "iclouddocker", "iclouddrivedocker", "mandarons"}},
 		{"rclone", []string{"rclone", "iclouddriveerror"}},
 		{"icloudpd", []string{"icloudpd", "icloudphotosdownloader"}},

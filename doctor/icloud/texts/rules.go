@@ -78,7 +78,7 @@ var rules = build([]rule{
 		label: "held-back", ctx: client,
 		says: []string{
 			"Service Temporarily Unavailable (503)", "temporary refusing to serve icloudpd", "Connection Error 503", "Error response for GSA request: 503",
-			"503 Service Temporarily Unavailable + icloudpd",
+			"503 Service Temporarily Unavailable + icloudpd", "503 Service Temporarily Unavailable + fastlane",
 		},
 		status: []int{503}, causes: causes("client-outdated", "rate-limited"), wait: sayNoMore,
 		test: "503 is said both to a client that is too old and to one that asked too often. The test: upgrade the client, stop all others on this account, wait some hours, try once. " +
@@ -120,7 +120,8 @@ var rules = build([]rule{
 	{
 		label: "password-refused", ctx: provider,
 		says: []string{
-			"Invalid email/password combination", "Invalid username/password combination", "Bad username or password", "Invalid Username or Password",
+			"Invalid email/password combination", "Invalid username/password", "Bad username or password", "Invalid Username or Password",
+			"Invalid username and password combination",
 		},
 		causes: causes("client-outdated", "app-password", "password-wrong", "region-wrong", "service-fault"),
 		test: webTest + "Accepted there: in the order of how often it was so: the client is too old (look at its version), an app-specific password was given, " +
@@ -152,7 +153,7 @@ var rules = build([]rule{
 	},
 	{
 		label: "apple-says-incorrect", ctx: provider,
-		says:   []string{"Your Apple ID or password was incorrect", "Your Apple ID or password is incorrect", "Apple Account or password is incorrect", "Apple Account or password was incorrect"},
+		says:   []string{"Your Apple ID or password was incorrect", "Your Apple ID or password is incorrect", "Apple Account or password is incorrect", "Apple Account or password was incorrect", "Your Apple ID or password was entered incorrectly"},
 		causes: causes("password-wrong", "account-unknown", "client-outdated"),
 		test:   webTest + "Accepted there: the identifier was typed otherwise here, or this system is too old for Apple's sign-in.",
 		wait:   once, source: "https://buralog.jp/?p=21446",
@@ -203,10 +204,17 @@ var rules = build([]rule{
 	},
 	{
 		label: "code-wrong", ctx: provider, codes: []int{-21669},
-		says:   []string{"Incorrect verification code", "Failed to verify verification code", "Failed to verify two-factor authentication code", "Failed to complete SMS 2FA"},
+		says:   []string{"Incorrect verification code", "Failed to verify verification code", "Failed to verify two-factor authentication code", "Failed to complete SMS 2FA", "The Verification Code was not correct"},
 		causes: causes("code-wrong"), wait: "Do not guess: a few wrong codes lock the way in for hours.",
 		over:   []string{"second-factor-wanted", "status-409"},
 		source: ipd + "56",
+	},
+	{
+		label: "code-answered-400", ctx: client,
+		says:   []string{"Invalid HTTP response (400) + securitycode"},
+		causes: causes("code-wrong", "client-outdated"),
+		test:   "The test: ask for a code by text message and type that one. Taken: the other was not for this client. Refused as well: the client is too old.",
+		wait:   "Do not guess: a few wrong codes lock the way in for hours.", source: "https://github.com/XcodesOrg/xcodes/issues/251",
 	},
 	{
 		label: "leading-zero-lost",
@@ -326,8 +334,16 @@ var rules = build([]rule{
 		wait: sayNoMore, source: dockipd + "805",
 	},
 	{
+		label: "service-not-ready", ctx: anywhere,
+		says:   []string{"manually finish setting up your iCloud service"},
+		causes: causes("access-not-approved", "trust-expired"),
+		test: "The client says this of two different answers; look for the word in parentheses. ZONE_NOT_FOUND: the service was never set up; open it once at https://www.icloud.com. " +
+			"AUTHENTICATION_FAILED: the client is no longer signed in; sign it in again.",
+		source: "https://github.com/skarppi/icloud_photo_station/issues/92",
+	},
+	{
 		label: "service-not-set-up", ctx: anywhere,
-		says: []string{"manually finish setting up your iCloud service", "ZONE_NOT_FOUND + icloud", "ZONE_NOT_FOUND + photos"},
+		says: []string{"ZONE_NOT_FOUND + icloud", "ZONE_NOT_FOUND + photos"}, over: []string{"service-not-ready"},
 		causes: []guess{{"access-not-approved", "This account has never set up the service that is asked for (mostly iCloud Photos): open it once at https://www.icloud.com, " +
 			"or switch it on on a device, and let the first upload begin."}},
 		source: dockipd + "237",
@@ -418,6 +434,14 @@ var rules = build([]rule{
 		test: "The test: open https://www.icloud.com on the same machine. Does not open: the network, a VPN or the hosts file. Opens: compare the clock with a telephone's; " +
 			"right: see https://www.apple.com/support/systemstatus.",
 		source: "https://eatsip365.com/troubleshooting-common-icloud-access-issues",
+	},
+	{
+		label: "answer-without-account", ctx: client, last: true,
+		says:   []string{"KeyError: 'dsInfo'"},
+		causes: causes("session-expired", "region-wrong", "terms-pending"),
+		test: "Apple's answer lacked the account, and the client does not say why. The test: sign it in once more, and sign in at https://www.icloud.com: taken there with terms to accept: accept them; " +
+			"sent on to icloud.com.cn: set the domain; neither: the session had ended.",
+		source: ipd + "1363",
 	},
 	{
 		label: "could-not-authenticate", ctx: provider, codes: []int{4001}, last: true,
