@@ -55,7 +55,7 @@ func readDatabase(ctx context.Context, m Machine, path, temp string) database {
 			return unknown("macOS lets this program read it only with Full Disk Access (System Settings, Privacy & Security)")
 		case errors.Is(err, fs.ErrPermission):
 			return database{word: "unknown", damage: "unreadable"}
-		case errors.Is(err, ErrTooLarge), errors.Is(err, errNotAFile):
+		case errors.Is(err, ErrTooLarge), errors.Is(err, errNotAFile), errors.Is(err, errTorn):
 			return database{word: "unknown", damage: "malformed"}
 		case err != nil:
 			return unknown("it cannot be copied")
@@ -94,11 +94,30 @@ func copyDatabase(m Machine, from, to string) error {
 		if err != nil {
 			return err
 		}
+		if i == 0 && torn(b) {
+			return errTorn
+		}
 		if err := os.WriteFile(to+part, b, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+var errTorn = errors.New("the file ends within a page")
+
+// torn reports whether the file ends within a page: SQLite reads what is
+// missing of the last one as zeros, without a word. The width of a page is in
+// the header, with 1 for the largest.
+func torn(b []byte) bool {
+	if len(b) < 18 {
+		return false // no header: SQLite says so itself, and takes an empty file for an empty database
+	}
+	page := int(b[16])<<8 | int(b[17])
+	if page == 1 {
+		page = 1 << 16
+	}
+	return page == 0 || len(b)%page != 0
 }
 
 // accountsOfApple finds the account of iCloud among all accounts of the Mac.

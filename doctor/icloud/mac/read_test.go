@@ -129,7 +129,7 @@ func TestDamagedDatabase(t *testing.T) {
 		t.Fatalf("what only the journal holds was read without it: %+v", d)
 	}
 	judged := map[string]int{}
-	look := func(b []byte) {
+	look := func(b []byte) database {
 		w.file(w.databaseFile(), string(b))
 		d := readDatabase(context.Background(), w.Recorded, w.databaseFile(), w.o.Temp)
 		w.clean("a damaged database", d.why)
@@ -137,9 +137,12 @@ func TestDamagedDatabase(t *testing.T) {
 		if d.word == "signed-in" {
 			t.Errorf("a database without the account says %+v", d)
 		}
+		return d
 	}
 	for n := 0; n < len(whole); n += 173 {
-		look(whole[:n])
+		if d := look(whole[:n]); d.word != "unknown" {
+			t.Errorf("cut at %d of %d: %+v", n, len(whole), d)
+		}
 	}
 	random := rand.New(rand.NewPCG(7, 7))
 	for range 120 {
@@ -152,7 +155,6 @@ func TestDamagedDatabase(t *testing.T) {
 	if judged["unknown/malformed"] < 50 {
 		t.Errorf("judged %v", judged)
 	}
-	t.Log(judged)
 }
 
 // A database of a form that is not known here is not called damaged.
