@@ -53,7 +53,11 @@ func (k *kept) lookFiles() ([]cause.Fact, string) {
 	var facts []cause.Fact
 	var said []string
 	for _, f := range k.files {
-		if f.state == intact || f.state == missing && k.unstarted && f.name != "keyring" {
+		if f.state == missing && f.name != "keyring" {
+			said = append(said, f.name+": none") // the client makes them when it signs in
+			continue
+		}
+		if f.state == intact {
 			continue
 		}
 		facts = append(facts,
@@ -62,9 +66,9 @@ func (k *kept) lookFiles() ([]cause.Fact, string) {
 		said = append(said, f.name+": "+f.state)
 	}
 	if facts == nil {
-		return nil, "intact" + k.changedAgo()
+		said = append([]string{"intact"}, said...)
 	}
-	return facts, strings.Join(said, ", ")
+	return facts, strings.Join(said, ", ") + k.changedAgo()
 }
 
 func (k *kept) changedAgo() string {

@@ -243,7 +243,7 @@ func (m Machine) folder(dir, client string, given bool) []*kept {
 		}
 		if g.cookiejar || list != nil && slices.ContainsFunc(list, func(l listed) bool { return slug(l.name) == slug(key) }) {
 			k := m.account(dir, key, pyicloud, path+".cookiejar", path+".session")
-			k.drops, k.shared = true, g.jar && g.session
+			k.drops, k.shared, k.unstarted = true, g.jar && g.session, !g.cookiejar && !g.session
 			all = append(all, k)
 		}
 		if g.jar || g.session && !g.cookies && !g.cookiejar {
@@ -341,6 +341,7 @@ func (m Machine) dockerFolder(dir, client string, groups map[string]*group) []*k
 		} else {
 			k.loadJar(m, filepath.Join(dir, key))
 			k.loadSession(m, filepath.Join(dir, key+".session"))
+			k.unstarted = k.file("cookies").state == missing // it waits for a cookie, and does nothing
 		}
 		if keyring := filepath.Join(dir, "python_keyring/keyring_pass.cfg"); exists(keyring) {
 			k.loadKeyring(m, keyring)
