@@ -20,6 +20,7 @@ const (
 	account = "jane.roe@example.org"
 	secret  = "AAJzecretTokenValue7731"
 	family  = "AppleInc.iCloud_nzyj5cx40ttqa"
+	holds   = "READMIT_TEST_HOLDS" // the file that sleeper.exe keeps open
 	full    = "AppleInc.iCloud_15.8.118.0_x64__nzyj5cx40ttqa"
 )
 
