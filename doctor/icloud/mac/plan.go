@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"readmit.dev/readmit/cause"
@@ -145,10 +146,10 @@ func (e *examination) reset(ctx context.Context, j *doctor.Journal, drive driveS
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return r, "Not all that would be moved can be read, so it could not be put back surely: " + path + ". Look who owns it.", nil
+			return r, "Not all that would be moved can be read, so it could not be put back surely: " + e.masked(path) + ". Look who owns it.", nil
 		}
 		r.Aside = append(r.Aside, aside)
-		paths = append(paths, path)
+		paths = append(paths, e.masked(path))
 	}
 	if len(r.Aside) == 0 {
 		return r, "There is nothing to move aside: the account list is gone already. Restart this Mac and sign in in System Settings; readmit guide icloud leads through it.", nil
@@ -197,6 +198,14 @@ func (e *examination) tokens() []string {
 		return []string{e.tokenPath(dsid)}
 	}
 	return nil
+}
+
+// masked is a path as it is shown: the account's number is an identifier.
+func (e *examination) masked(path string) string {
+	if dsid := e.settings().dsid; dsid != "" && filepath.Base(path) == dsid {
+		return filepath.Join(filepath.Dir(path), "(the account's number)")
+	}
+	return path
 }
 
 // export has the system's own tool write the account list, which asks the

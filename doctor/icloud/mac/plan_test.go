@@ -209,6 +209,37 @@ func TestDeclined(t *testing.T) {
 	}
 }
 
+// What defaults does not write as a list is not kept as one.
+func TestNoExport(t *testing.T) {
+	for name, c := range map[string]struct{ out, exit string }{
+		"it fails":          {"", "1"},
+		"it fails but said": {string(listBytes(t, plist.XMLFormat, true, true)), "1"},
+		"nonsense":          {"The domain MobileMeAccounts does not exist", "0"},
+		"it hangs":          {string(listBytes(t, plist.XMLFormat, true, true)), "hangs"},
+	} {
+		w := newWorld(t)
+		w.file(w.token(), "")
+		w.file(filepath.Join(w.Commands, "defaults-export"), c.out)
+		w.file(filepath.Join(w.Commands, "defaults-export.exit"), c.exit)
+		repairs, _ := w.plan()
+		if len(repairs) != 1 || len(repairs[0].Changes) != 0 || len(repairs[0].Aside) != 2 {
+			t.Errorf("%s: %+v", name, repairs)
+		}
+	}
+}
+
+// A restart that was taken back is tried again.
+func TestRestartUndone(t *testing.T) {
+	w := newWorld(t, "signed-out-daemon")
+	repairs, _ := w.plan()
+	w.apply(repairs[0])
+	_, err := w.j.Undo("")
+	must(t, err)
+	if repairs, _ = w.plan(); len(repairs) != 1 || len(repairs[0].Aside) != 0 {
+		t.Fatalf("%+v", repairs)
+	}
+}
+
 // A restart that is long past, or of another cause, does not count as tried.
 func TestRestartedLately(t *testing.T) {
 	w := newWorld(t, "signed-out-daemon")

@@ -90,7 +90,19 @@ func bomb(levels int, same bool) []byte {
 
 // Lists made to keep a reader busy, or to use up its stack, are refused at once.
 func TestHostileLists(t *testing.T) {
+	marshal := func(v any, format int) []byte {
+		b, err := plist.Marshal(v, format)
+		must(t, err)
+		return b
+	}
+	var deep any = "x"
+	for range deepest {
+		deep = []any{deep}
+	}
 	for name, b := range map[string][]byte{
+		"many accounts":    marshal(map[string]any{"Accounts": make([]map[string]any, widest+1)}, plist.BinaryFormat),
+		"deep beside it":   marshal(map[string]any{"Accounts": []any{}, "x": deep}, plist.XMLFormat),
+		"deep in binary":   marshal(map[string]any{"Accounts": []any{}, "x": deep}, plist.BinaryFormat),
 		"deep XML":         []byte("<plist>" + strings.Repeat("<array>", 100_000) + strings.Repeat("</array>", 100_000) + "</plist>"),
 		"deep binary":      bomb(10_000, false),
 		"doubling":         bomb(40, false),
@@ -110,6 +122,54 @@ func TestHostileLists(t *testing.T) {
 		if d := time.Since(begun); d > 2*time.Second {
 			t.Errorf("%s took %s", name, d)
 		}
+	}
+}
+
+// The bounds hold by themselves, whatever the reader behind them stands.
+func TestBounds(t *testing.T) {
+	nested := func(n int) []byte {
+		return []byte("<plist>" + strings.Repeat("<array>", n) + strings.Repeat("</array>", n) + "</plist>")
+	}
+	if !flatXML(nested(deepest)) || flatXML(nested(deepest+1)) {
+		t.Error("XML is not bounded by its depth")
+	}
+	if !flatBinary(bomb(deepest-1, false)) || flatBinary(bomb(deepest, false)) || flatBinary(bomb(1, true)) {
+		t.Error("a binary list is not bounded by its depth")
+	}
+	wide := func(n int) []byte {
+		b, err := plist.Marshal(make([]int, n), plist.BinaryFormat)
+		must(t, err)
+		return b
+	}
+	if !flatBinary(wide(widest)) || flatBinary(wide(widest+1)) {
+		t.Error("a binary list is not bounded by its width")
+	}
+}
+
+func TestParseProxies(t *testing.T) {
+	p, ok := parseProxies([]byte("<dictionary> {\n  ExceptionsList : <array> {\n    0 : HTTPEnable : 1\n  }\n  HTTPEnable : 0\n  SOCKSEnable : 1\n" +
+		"  __SCOPED__ : <dictionary> {\n    en0 : <dictionary> {\n      HTTPSEnable : 1\n    }\n  }\n  ProxyAutoDiscoveryEnable : 1\n}\n"))
+	if !ok || !slices.Equal(p.on, []string{"SOCKS", "automatic discovery"}) {
+		t.Errorf("%q %v", p.on, ok)
+	}
+	if _, ok := parseProxies([]byte("scutil: no such thing")); ok {
+		t.Error("understood what is none")
+	}
+}
+
+// A database whose rows can still be read, while SQLite itself finds it damaged.
+func TestDisorderedDatabase(t *testing.T) {
+	w := newWorld(t)
+	for _, part := range parts[1:] {
+		must(t, os.Remove(w.databaseFile()+part))
+	}
+	b, err := os.ReadFile(w.databaseFile())
+	must(t, err)
+	const pointers = 100 + 8 // behind the headers of the file and of its first page
+	b[pointers], b[pointers+1], b[pointers+2], b[pointers+3] = b[pointers+2], b[pointers+3], b[pointers], b[pointers+1]
+	w.file(w.databaseFile(), string(b))
+	if d := readDatabase(context.Background(), w.Recorded, w.databaseFile(), w.o.Temp); d.damage != "malformed" {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -189,7 +249,7 @@ func TestParseDrive(t *testing.T) {
 		"sandbox":         {"", "brctl: Trying to invoke brctl from a sandboxed process", driveState{word: "unknown", why: "brctl does not answer programs in a sandbox"}},
 		"no container":    {"0 containers matching '*'\n", "", driveState{word: "unknown", why: "brctl prints nothing that is understood"}},
 		"nothing":         {"", "", driveState{word: "unknown", why: "brctl prints nothing that is understood"}},
-		"a file so named": {"<com.apple.CloudDocs[1] foreground {client:idle}>\n r:1 i:<A> up:idle st{n:\"up:needs-upload\"}\n", "", driveState{word: "signed-in", told: true}},
+		"a file so named": {"<com.apple.CloudDocs[1] foreground {client:idle}>\n r:1 i:<A> st{n:\"up:needs-upload <x[1] y {client:needs-z\"}\n", "", driveState{word: "signed-in", told: true}},
 	} {
 		if got := parseDrive([]byte(c.out), []byte(c.errs)); got != c.want {
 			t.Errorf("%s: %+v", name, got)
@@ -227,7 +287,7 @@ func TestLastCodes(t *testing.T) {
 }
 
 func TestParseHosts(t *testing.T) {
-	here, elsewhere := parseHosts([]byte("0.0.0.0 gsa.apple.com gsa.apple.com\r\n#1.2.3.4 idmsa.apple.com\n::1%lo0 ICLOUD.com.\n10.0.0.1\tidmsa.apple.com x.y # z\nnonsense appleid.apple.com\n1.2.3.4\n127.0.0.1 notgsa.apple.com push.apple.com\n"))
+	here, elsewhere := parseHosts([]byte("0.0.0.0 gsa.apple.com gsa.apple.com\r\n#1.2.3.4 idmsa.apple.com\n::1%lo0 ICLOUD.com.\n10.0.0.1\tidmsa.apple.com x.y # z\nnonsense appleid.apple.com\n1.2.3.4\n127.0.0.1 notgsa.apple.com push.apple.com # www.icloud.com\n"))
 	if !slices.Equal(here, []string{"gsa.apple.com", "icloud.com"}) || !slices.Equal(elsewhere, []string{"idmsa.apple.com"}) {
 		t.Errorf("%q %q", here, elsewhere)
 	}

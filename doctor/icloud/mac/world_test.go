@@ -205,18 +205,17 @@ func (w *world) clean(what, text string) {
 	}
 }
 
-// plan plans what to do about the findings; paths of the person's own files
-// hold the account's number, and may.
+// plan plans what to do about the findings.
 func (w *world) plan() ([]doctor.Repair, []doctor.Declined) {
 	w.t.Helper()
 	s, found, _ := w.examine()
 	repairs, declined, err := s.Plan(context.Background(), w.j, found)
 	must(w.t, err)
 	for _, r := range repairs {
-		w.clean("a repair", strings.ReplaceAll(r.Do+strings.Join(r.Guide, " "), w.token(), ""))
+		w.clean("a repair", r.Do+strings.Join(r.Guide, " "))
 	}
 	for _, d := range declined {
-		w.clean("a refusal", strings.ReplaceAll(d.Why, w.token(), ""))
+		w.clean("a refusal", d.Why)
 	}
 	return repairs, declined
 }
