@@ -53,7 +53,22 @@ func TestCauses(t *testing.T) {
 // icloudLines are the causes of iCloud with the clients at which each is made:
 // a client that cannot have a cause, or does not show it in what it keeps, is
 // not there. "text" is an error text.
-var icloudLines = map[string][]string{}
+var icloudLines = map[string][]string{
+	"trust-expired":         {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone keeps no date
+	"factor-unfinished":     {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
+	"terms-pending":         {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
+	"region-wrong":          {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone tells its domain nowhere
+	"access-not-approved":   {"icloudpd", "icloudpy", "docker-icloudpd", "rclone"},              // the others may do without that data
+	"app-password":          {"docker-icloudpd", "rclone"},                                      // the others keep no password
+	"state-not-persisted":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
+	"icloud-state-damaged":  {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
+	"icloud-password-wrong": {"icloudpd"}, // alone keeps the last status
+	"provisioning-refused":  {"text"},
+	"security-keys":         {"text"},
+	"rate-limited":          {"text"},
+	"account-locked":        {"text"},
+	"unknown":               {"text"},
+}
 
 func TestMissingOfLine(t *testing.T) {
 	for _, c := range []struct {

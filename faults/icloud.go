@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,13 +35,24 @@ func icloudCommands() map[string]commandFunc {
 		"jar": onWorld((*world).jar), "object": onWorld((*world).object), "rclone": onWorld((*world).rclone),
 		"line": onWorld((*world).line), "client": onWorld((*world).client), "shown": onWorld((*world).shown),
 		"text": onWorld((*world).text), "snapshot": onWorld((*world).snapshot), "repaired": onWorld((*world).repaired), "undone": onWorld((*world).undone),
+		"memory": memory, "cut": cut,
 	}
 }
 
-// peer is where the programs lie that write what clients keep.
+// peer is where a program lies that writes what clients keep: in testdata, at
+// the module's root, where this runs or above.
 func peer(name string) string {
-	_, self, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(filepath.Dir(self)), "testdata", name)
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Join(dir, "testdata", name)
 }
 
 // when reads -9d, 30d or 2h as a moment that far from now.
@@ -76,10 +86,10 @@ func (w *world) jar(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		cookies = append(cookies, c)
 	}
-	in, err := json.Marshal(cookies)
+	in, err := json.Marshal(map[string]any{"path": ts.MkAbs(args[0]), "keep": args[1] == "keep", "cookies": cookies})
 	ts.Check(err)
 	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o700))
-	w.writeWith(ts, args[0], "python3", in, filepath.Join(peer("cookiejar-peer"), "jar.py"), ts.MkAbs(args[0]), args[1])
+	w.writeWith(ts, args[0], "python3", append(in, '\n'), filepath.Join(peer("cookiejar-peer"), "jar.py"))
 }
 
 // object writes a JSON object: object FILE KEY=VALUE…; "secret" as a value is a planted one.
@@ -125,6 +135,24 @@ func (w *world) writeWith(ts *testscript.TestScript, file, program string, in []
 		ts.Fatalf("%s: %v\n%s", filepath.Base(program), err, out)
 	}
 	ts.Check(os.Chmod(ts.MkAbs(file), 0o600))
+}
+
+// memory moves a folder to where nothing survives a restart, and leaves a link.
+func memory(ts *testscript.TestScript, _ bool, args []string) {
+	there, err := os.MkdirTemp("/dev/shm", "readmit-faults-*")
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(there) })
+	here := ts.MkAbs(args[0])
+	ts.Check(os.CopyFS(there, os.DirFS(here)))
+	ts.Check(os.RemoveAll(here))
+	ts.Check(os.Symlink(there, here))
+}
+
+// cut leaves the first bytes of a file: cut FILE N.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
 }
 
 // line begins a line of the matrix: line CLIENT.

@@ -368,7 +368,7 @@ func (l *lines) End(name string, facts []cause.Fact, saw string) {
 	mark := "ok  "
 	if len(facts) > 0 {
 		mark = "BAD "
-	} else if strings.HasPrefix(saw, "left out") || saw == "" || saw == "cannot tell" {
+	} else if strings.HasPrefix(saw, "left out") || saw == "" || strings.HasPrefix(saw, "cannot tell") {
 		mark = "-   "
 	}
 	if l.live {

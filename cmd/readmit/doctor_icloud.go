@@ -60,7 +60,7 @@ func (d *doctoring) icloud(ctx context.Context, m icloud.Machine, subjects []doc
 			return nothing, err
 		}
 		if next != nil {
-			guide = next
+			guide = fill(next, nil)
 		}
 		if d.fixes() && len(plan) > 0 {
 			if ex, err = icloud.Examine(ctx, environment, subjects, quiet{}); err != nil {
