@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,8 +25,8 @@ const Client = "mac"
 
 // Options are what the caller alone can know.
 type Options struct {
-	// Clock asks a server for the time, and says how far this Mac is from it;
-	// nil where nothing may leave the machine.
+	// Clock asks a server for the time, and says how far this Mac is from it. Nil
+	// leaves the check out: nothing may leave the machine, or the caller looks itself.
 	Clock func(ctx context.Context) (off time.Duration, err error)
 	// Allowed is the largest deviation of the clock that is no finding; zero is five minutes.
 	Allowed time.Duration
@@ -50,7 +51,6 @@ func Find(ctx context.Context, m Machine, o Options) ([]doctor.Subject, error) {
 	// Environment, files, session, account: what comes first explains what follows.
 	checks := []doctor.Check{
 		{Name: "system version", Look: e.version},
-		{Name: "clock", Look: e.clock},
 		{Name: "proxies", Look: e.proxies},
 		{Name: "hosts file", Look: e.hosts},
 		{Name: "account list (MobileMeAccounts.plist)", Look: e.accountList},
@@ -60,6 +60,9 @@ func Find(ctx context.Context, m Machine, o Options) ([]doctor.Subject, error) {
 		{Name: "iCloud Drive's daemon (brctl status)", Look: e.driveDaemon},
 		{Name: "settings and daemons agree", Look: e.agreement},
 		{Name: "log of the last hour", Look: e.codes},
+	}
+	if o.Clock != nil {
+		checks = slices.Insert(checks, 1, doctor.Check{Name: "clock", Look: e.clock})
 	}
 	return []doctor.Subject{{Client: Client, Account: e.account(ctx), Checks: checks, Plan: e.plan}}, nil
 }
@@ -144,9 +147,6 @@ func (e *examination) account(ctx context.Context) string {
 }
 
 func (e *examination) clock(ctx context.Context) ([]cause.Fact, string) {
-	if e.o.Clock == nil {
-		return nil, "left out: only with --online"
-	}
 	off, err := e.o.Clock(ctx)
 	switch {
 	case err != nil:

@@ -138,7 +138,7 @@ func TestOrder(t *testing.T) {
 	if s.Account != person {
 		t.Errorf("account %q", s.Account)
 	}
-	want := []string{"system version", "clock", "proxies", "hosts file",
+	want := []string{"system version", "proxies", "hosts file",
 		"account list (MobileMeAccounts.plist)", "account database (Accounts4.sqlite)", "token folder",
 		"daemons", "iCloud Drive's daemon (brctl status)", "settings and daemons agree", "log of the last hour"}
 	if !slices.Equal(v.order, want) {
