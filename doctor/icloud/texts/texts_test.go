@@ -329,6 +329,16 @@ func TestRootsFirst(t *testing.T) {
 	if e.Rules[0] != "other-domain" {
 		t.Errorf("rules %v, want the domain before the terms it hides", e.Rules)
 	}
+	// A root stands first even where it is the less certain of the two.
+	e = Explain("icloudpd\nService Temporarily Unavailable (503)\nToo Many Requests (429)")
+	if !slices.Equal(e.Rules, []string{"held-back", "throttled"}) || !e.Ambiguous {
+		t.Errorf("rules %v", e.Rules)
+	}
+	// The umbrella says nothing beside what says more.
+	e = Explain("iCloud error 4001\nMissing PCS cookies from the request")
+	if !slices.Equal(e.Rules, []string{"access-refused"}) || e.Ambiguous {
+		t.Errorf("rules %v", e.Rules)
+	}
 }
 
 func TestClients(t *testing.T) {
