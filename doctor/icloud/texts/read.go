@@ -183,15 +183,19 @@ func noteCodes(into map[int]bool, flat string) {
 
 func noteStatus(into map[int]bool, flat string) {
 	for _, m := range statusForm.FindAllStringSubmatch(flat, -1) {
-		if countForm.MatchString(m[2]) {
-			continue
-		}
 		n, _ := strconv.Atoi(m[1])
-		into[n] = true
+		// A count in one form of the text, where no prefix is in between, is one in all.
+		if countForm.MatchString(m[2]) {
+			into[n] = false
+		} else if _, counted := into[n]; !counted {
+			into[n] = true
+		}
 	}
 	for _, m := range errorForm.FindAllStringSubmatch(flat, -1) {
 		n, _ := strconv.Atoi(m[1])
-		into[n] = true
+		if _, counted := into[n]; !counted {
+			into[n] = true
+		}
 	}
 }
 
