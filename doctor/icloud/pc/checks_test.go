@@ -2,12 +2,10 @@ package pc
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,34 +258,6 @@ func TestTruncated(t *testing.T) {
 				t.Errorf("format %d: %v", format, err)
 			}
 		}
-	}
-}
-
-// TestDoubling reads a list of sixty lists, each of which holds the next one
-// twice: whoever decodes it is never done.
-func TestDoubling(t *testing.T) {
-	b := []byte("bplist00")
-	var offsets []byte
-	object := func(o ...byte) {
-		offsets = append(offsets, byte(len(b)>>8), byte(len(b)))
-		b = append(b, o...)
-	}
-	object(0xd1, 1, 2) // a dictionary: object 1 to object 2
-	object(0x51, 'a')
-	const levels = 60
-	for i := range byte(levels) {
-		object(0xa2, i+3, i+3)
-	}
-	object(0x51, 'z')
-	table := len(b)
-	b = append(b, offsets...)
-	b = append(b, 0, 0, 0, 0, 0, 0, 2, 1)
-	for _, n := range []uint64{levels + 3, 0, uint64(table)} {
-		b = binary.BigEndian.AppendUint64(b, n)
-	}
-	names, err := keys(b)
-	if err != nil || !slices.Equal(names, []string{"a"}) {
-		t.Errorf("%q, %v", names, err)
 	}
 }
 

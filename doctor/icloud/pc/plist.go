@@ -51,7 +51,7 @@ func keys(b []byte) (names []string, err error) {
 	}()
 	text := bytes.TrimLeft(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), " \t\r\n")
 	switch {
-	case bytes.HasPrefix(b, []byte("bplist0")):
+	case bytes.HasPrefix(b, []byte(binaryName)) && apart(b):
 	case bytes.HasPrefix(text, []byte("<")) && depth(text) <= maxDepth:
 		b = text
 	default:
