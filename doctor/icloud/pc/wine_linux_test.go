@@ -24,8 +24,9 @@ type prefix struct {
 	env []string
 }
 
-// newPrefix makes it by scripts/wine.sh and ends it with the test.
-func newPrefix(t *testing.T) prefix {
+// newPrefix makes it by scripts/wine.sh and ends it with the test; it is ready
+// when the function it returns has returned.
+func newPrefix(t *testing.T) (prefix, func()) {
 	t.Helper()
 	dir := t.TempDir()
 	home := filepath.Join(dir, "home")
@@ -34,17 +35,26 @@ func newPrefix(t *testing.T) prefix {
 	}
 	p := prefix{dir: filepath.Join(dir, "prefix")}
 	p.env = append(os.Environ(), "WINEPREFIX="+p.dir, "HOME="+home, "WINEDEBUG=-all", "DISPLAY=")
+	made := make(chan struct{})
 	t.Cleanup(func() {
+		<-made
 		p.command(context.Background(), "wineserver", "-k").Run() // fails where none runs
 		if err := p.command(context.Background(), "wineserver", "-w").Run(); err != nil {
 			t.Errorf("wine does not end: %v", err)
 		}
 	})
-	c := p.command(t.Context(), "../../../scripts/wine.sh")
-	if out, err := output(c); err != nil {
-		t.Fatalf("make a prefix (is wine there? scripts/deps.sh): %v\n%s", err, out)
+	var out string
+	var err error
+	go func() {
+		defer close(made)
+		out, err = output(p.command(t.Context(), "../../../scripts/wine.sh"))
+	}()
+	return p, func() {
+		t.Helper()
+		if <-made; err != nil {
+			t.Fatalf("make a prefix (is wine there? scripts/deps.sh): %v\n%s", err, out)
+		}
 	}
-	return p
 }
 
 // command is bounded: nothing under wine may hold the tests up.
@@ -84,12 +94,13 @@ var windows = []string{"GOOS=windows", "GOARCH=amd64"}
 
 // TestUnderWine runs the tests of *_windows_test.go, and readmit.exe.
 func TestUnderWine(t *testing.T) {
+	p, ready := newPrefix(t)
 	bin := t.TempDir()
 	exe := filepath.Join(bin, "readmit.exe")
 	build(t, windows, "test", "-c", "-o", filepath.Join(bin, "pc.test.exe"), ".")
 	build(t, windows, "build", "-o", exe, "../../../cmd/readmit")
 	build(t, nil, "build", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
-	p := newPrefix(t)
+	ready()
 
 	t.Run("account", func(t *testing.T) { p.signUpAndRepair(t, exe, filepath.Join(bin, "readmit")) })
 	t.Run("iCloud", func(t *testing.T) { p.repairICloud(t, exe) })
@@ -193,7 +204,7 @@ func (p prefix) repairICloud(t *testing.T, exe string) {
 		defer c.Wait()
 	}
 	doctor := []string{"doctor", "--provider", "icloud", "--json"}
-	out := p.untilSaid(t, exe, "iCloudDrive", "doctor", "--provider", "icloud")
+	out := p.untilSaid(t, exe, "iCloudServices, iCloudDrive", "doctor", "--provider", "icloud")
 	for _, want := range []string{"state-damaged", "iCloudServices", accountsFile} {
 		if !strings.Contains(out, want) {
 			t.Errorf("not said: %s\n%s", want, out)
