@@ -17,6 +17,7 @@ type reading struct {
 	codes  map[int]bool   // Apple's own numbers, where the text calls them errors
 	status map[int]bool   // HTTP statuses, where the text calls them that
 	where  map[scope]bool // of what the text speaks
+	alone  string         // the text without accounts' names, as in said
 	client string
 }
 
@@ -44,6 +45,7 @@ func read(text string) reading {
 	if joined := squeeze(strings.ReplaceAll(bare, "-\n", "")); !slices.Contains(r.said, joined) {
 		r.said = append(r.said, joined)
 	}
+	r.alone = squeeze(nameForm.ReplaceAllString(flat[1], ""))
 	r.client = clientOf(r)
 	r.where[client] = r.saysAny(clientWords)
 	r.where[host] = r.where[client] || r.saysAny(hostWords)
@@ -70,6 +72,12 @@ func (r reading) saysAll(parts []string) bool {
 			return !strings.Contains(s, p)
 		})
 	})
+}
+
+// saysOnly reports whether the text is the phrase and hardly more: somebody
+// who asks about one line alone means iCloud.
+func (r reading) saysOnly(p string) bool {
+	return len(r.alone) <= len(p)+8 && strings.Contains(r.alone, p)
 }
 
 func (r reading) saysAny(words []string) bool {
@@ -148,6 +156,7 @@ func squeeze(s string) string {
 }
 
 var (
+	nameForm      = regexp.MustCompile(`\S+@\S+`)
 	appleForm     = regexp.MustCompile(`\bapple\b`)
 	codeForm      = regexp.MustCompile(`(?:^|[^0-9a-z.])-(\d{5})(?:[^0-9]|$)`)
 	beforeCode    = regexp.MustCompile(`(?:\b(?:error|err|ec|code|status|fehler|erreur)|errorcode|errornumber)["'\\\]]*\s*(?:code|number)?\s*(?:[:=#]|=>)?\s*["'(\\\[]*$|[a-z0-9.!'")\]]\s?\($`)

@@ -11,6 +11,7 @@ type rule struct {
 	label  string
 	ctx    scope    // of what the text must speak
 	says   []string // any of these suffices; " + " joins what must be said together, #409 is that status
+	bare   []string // too common to know among other words, but known where they are all that is asked
 	codes  []int    // Apple's numbers, and the article's
 	status []int    // HTTP statuses, from a client or of a sign-in host
 	lone   []int    // further numbers, known only where they are all that is asked
@@ -22,6 +23,7 @@ type rule struct {
 	source string   // where it was seen
 
 	parts [][]string // says, squeezed
+	alone []string   // what suffices where nothing else is said, squeezed
 }
 
 // guess is a cause that a text can have, with what to do that is particular to the text.
@@ -60,7 +62,7 @@ var rules = build([]rule{
 		source: rcl + "8155",
 	},
 	{
-		label: "code-accepted-by-conflict", ctx: provider,
+		label: "code-accepted-by-conflict", bare: []string{`409 with "valid": true`, `409 "valid": true`}, ctx: provider,
 		says: []string{"securitycode + valid true + #409", "validate2FACode failed + #409", "validateSMSCode + #409"},
 		causes: []guess{{"client-outdated", "The code was right: since mid-2026 Apple answers 409 to a code that it accepts, and this client takes that for a refusal. Fresh codes do not help; a newer client does. " +
 			"rclone: v1.75 or later."}},
@@ -109,7 +111,7 @@ var rules = build([]rule{
 		source: ipd + "975",
 	},
 	{
-		label: "proof-refused", ctx: provider, codes: []int{-22406},
+		label: "proof-refused", bare: []string{"Enter the correct password"}, ctx: provider, codes: []int{-22406},
 		says:   []string{"Enter the correct password for this Apple Account", "Password SRP Error"},
 		causes: causes("password-wrong", "client-outdated", "app-password"),
 		test: webTest + "Accepted there: upgrade the client; type the identifier in the very case it was made in (one thread ended with that); give no app-specific password. " +
@@ -217,8 +219,8 @@ var rules = build([]rule{
 		wait:   "Do not guess: a few wrong codes lock the way in for hours.", source: "https://github.com/XcodesOrg/xcodes/issues/251",
 	},
 	{
-		label: "leading-zero-lost",
-		says:  []string{"is not in the range 100000<=x<=999999"},
+		label: "leading-zero-lost", bare: []string{"44199 is not in the range"},
+		says: []string{"is not in the range 100000<=x<=999999"},
 		causes: []guess{{"code-wrong", "The client read the code as a number and lost its leading zero. Upgrade it (icloudpd: 1.21 or later), " +
 			"or ask for fresh codes until one begins with another digit."}},
 		over: []string{"second-factor-wanted"}, source: dockipd + "599",
@@ -320,13 +322,13 @@ var rules = build([]rule{
 	},
 	{
 		label: "access-refused", ctx: provider, status: []int{423},
-		says: []string{"Missing PCS cookies", "Cannot find PCS auth info"},
+		says: []string{"Missing PCS cookies", "Cannot find PCS auth info", "Unable to acquire PCS cookies"},
 		causes: []guess{{"access-not-approved", "This is Advanced Data Protection: the client has to ask, and a trusted device to approve. " +
 			"rclone: v1.75 or later, which asks for iCloud Drive too."}},
 		source: rcl + "8310",
 	},
 	{
-		label: "private-data-refused", ctx: anywhere,
+		label: "private-data-refused", bare: []string{"private db access disabled"}, ctx: anywhere,
 		says:   []string{"private db access disabled for this account"},
 		causes: causes("access-not-approved", "rate-limited"),
 		test: "The test: is Advanced Data Protection on, or \"Access iCloud Data on the Web\" off (Settings, your name, iCloud)? Then that is it. If neither: stop the client for a day and try once; " +
@@ -342,14 +344,14 @@ var rules = build([]rule{
 		source: "https://github.com/skarppi/icloud_photo_station/issues/92",
 	},
 	{
-		label: "service-not-set-up", ctx: anywhere,
+		label: "service-not-set-up", bare: []string{"ZONE_NOT_FOUND"}, ctx: anywhere,
 		says: []string{"ZONE_NOT_FOUND + icloud", "ZONE_NOT_FOUND + photos"}, over: []string{"service-not-ready"},
 		causes: []guess{{"access-not-approved", "This account has never set up the service that is asked for (mostly iCloud Photos): open it once at https://www.icloud.com, " +
 			"or switch it on on a device, and let the first upload begin."}},
 		source: dockipd + "237",
 	},
 	{
-		label: "other-domain", ctx: anywhere,
+		label: "other-domain", bare: []string{"domainToUse", "HTTP 302 domainToUse"}, ctx: anywhere,
 		says: []string{"Apple insists on using iCloud.com.cn", "domainToUse + iCloud.com.cn", "To sign in with this Apple ID, go to iCloud.com.cn", "Apple requires unsupported domain iCloud.com.cn", "can't sign in to iCloud.com. + iCloud.com.cn"},
 		lone: []int{302}, causes: causes("region-wrong"), over: []string{"password-refused", "domain-too-many"}, source: dockipd + "296",
 	},
@@ -378,7 +380,7 @@ var rules = build([]rule{
 		causes: causes("state-not-persisted"), source: dockipd + "309",
 	},
 	{
-		label: "cookie-missing", ctx: anywhere,
+		label: "cookie-missing", bare: []string{"Cookie does not exist"}, ctx: anywhere,
 		says:   []string{"Cookie does not exist. Please run container interactively", "Cookie does not exist + 2FA cookie", "ERROR Cookie does not exist"},
 		causes: causes("state-not-persisted", "factor-unfinished"),
 		test: "The test: is there a file named like the account, without its signs, in the folder that the log calls the cookie path, and is it there after a restart? Not after a restart: the folder is not mounted. " +
@@ -466,6 +468,12 @@ func build(rules []rule) []rule {
 				parts = append(parts, p)
 			}
 			rules[i].parts = append(rules[i].parts, parts)
+			if len(parts) == 1 {
+				rules[i].alone = append(rules[i].alone, parts[0])
+			}
+		}
+		for _, s := range rules[i].bare {
+			rules[i].alone = append(rules[i].alone, squeeze(s))
 		}
 	}
 	return rules

@@ -67,6 +67,14 @@ func (r reading) matches() []match {
 }
 
 func (r reading) meets(rule rule) (int, bool) {
+	if n, ok := r.meetsAmong(rule); ok {
+		return n, ok
+	}
+	return 0, slices.ContainsFunc(rule.alone, r.saysOnly)
+}
+
+// meetsAmong asks of the text that it speaks of what the rule is about.
+func (r reading) meetsAmong(rule rule) (int, bool) {
 	if !r.within(rule.ctx) {
 		return 0, false
 	}

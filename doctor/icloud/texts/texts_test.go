@@ -304,6 +304,25 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// The words of the survey's table are known alone, as somebody would type them.
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]cause.Code{
+		"Invalid email/password combination": "client-outdated", "Invalid Session Token": "client-outdated", `409 with "valid": true`: "client-outdated",
+		"end provisioning error… (-45025)": "provisioning-refused", "-36607": "provisioning-refused",
+		"Authentication required for Account. (421)": "trust-expired", "2FA is required. Please log in.": "trust-expired",
+		"Bad username or password": "client-outdated", "Bad username or password for jane@example.org": "client-outdated", "Missing apple_id field": "app-password",
+		"Incorrect Verification Code (-21669)": "code-wrong", "44199 is not in the range": "code-wrong",
+		"Missing PCS cookies": "access-not-approved", "private db access disabled": "access-not-approved", "private db access disabled for this account": "access-not-approved", "ZONE_NOT_FOUND": "access-not-approved",
+		"Apple insists on using iCloud.com.cn": "region-wrong", "domainToUse": "region-wrong", "HTTP 302 domainToUse": "region-wrong", "Enter the correct password": "password-wrong",
+		"Keyring file does not exist": "state-not-persisted", "Cookie does not exist": "state-not-persisted", "Missing X-APPLE-WEBAUTH-TOKEN cookie": "terms-pending",
+		"CERTIFICATE_VERIFY_FAILED": "tls-intercepted", "no trusted number found": "security-keys", "HTTP 503": "client-outdated",
+	} {
+		if e := Explain(in); e.Findings[0].Cause != want {
+			t.Errorf("%q: %v %s, want %s", in, e.Rules, e.Findings[0].Cause, want)
+		}
+	}
+}
+
 // The umbrella names the article's five first, and all of iCloud's own causes.
 func TestUmbrella(t *testing.T) {
 	e, _ := Code("4001")
