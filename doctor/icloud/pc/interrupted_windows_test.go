@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/windows"
 	"howett.net/plist"
 
 	"readmit.dev/readmit/doctor"
@@ -74,5 +75,41 @@ func TestWindowsInterrupted(t *testing.T) {
 		if !maps.Equal(before, tree(t, prefs)) {
 			t.Errorf("%s: not byte for byte what it was", at)
 		}
+	}
+}
+
+// TestWindowsHeld moves what a program holds that is not stopped: nothing is
+// changed, and nothing stands in the way of the next try.
+func TestWindowsHeld(t *testing.T) {
+	j := realJournal(t, nil)
+	var r doctor.Repair
+	for _, name := range []string{accountsFile, settingsFile} {
+		path := filepath.Join(j.Dir, "Preferences", name)
+		put(t, path, []byte(name))
+		a, err := j.Aside(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Aside = append(r.Aside, a)
+	}
+	before := tree(t, filepath.Join(j.Dir, "Preferences"))
+	name, err := windows.UTF16PtrFromString(r.Aside[1].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := windows.CreateFile(name, windows.GENERIC_READ, windows.FILE_SHARE_READ, nil, windows.OPEN_EXISTING, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = j.Apply(r)
+	if !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || !maps.Equal(before, tree(t, filepath.Join(j.Dir, "Preferences"))) {
+		t.Errorf("held: %v", err)
+	}
+	if all, err := j.List(); err != nil || len(all) > 0 {
+		t.Errorf("left: %+v, %v", all, err)
+	}
+	time.AfterFunc(300*time.Millisecond, func() { windows.CloseHandle(held) })
+	if _, err := j.Apply(r); err != nil { // let go of while it is waited for
+		t.Error(err)
 	}
 }
