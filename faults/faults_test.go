@@ -54,20 +54,26 @@ func TestCauses(t *testing.T) {
 // a client that cannot have a cause, or does not show it in what it keeps, is
 // not there. "text" is an error text.
 var icloudLines = map[string][]string{
-	"trust-expired":         {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone keeps no date
-	"factor-unfinished":     {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
-	"terms-pending":         {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
-	"region-wrong":          {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone tells its domain nowhere
-	"access-not-approved":   {"icloudpd", "icloudpy", "docker-icloudpd", "rclone"},              // the others may do without that data
-	"app-password":          {"docker-icloudpd", "rclone"},                                      // the others keep no password
-	"state-not-persisted":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
-	"icloud-state-damaged":  {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
-	"icloud-password-wrong": {"icloudpd"}, // alone keeps the last status
-	"provisioning-refused":  {"text"},
-	"security-keys":         {"text"},
-	"rate-limited":          {"text"},
-	"account-locked":        {"text"},
-	"unknown":               {"text"},
+	"trust-expired":          {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone keeps no date
+	"factor-unfinished":      {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
+	"terms-pending":          {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
+	"region-wrong":           {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone tells its domain nowhere
+	"access-not-approved":    {"icloudpd", "icloudpy", "docker-icloudpd", "rclone"},              // the others may do without that data
+	"app-password":           {"docker-icloudpd", "rclone"},                                      // the others keep no password
+	"state-not-persisted":    {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
+	"services-disagree":      {"mac"},
+	"change-pending":         {"guide"},
+	"icloud-state-damaged":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone", "mac"},
+	"icloud-password-wrong":  {"icloudpd", "mac"}, // of the open clients it alone keeps the last status
+	"icloud-code-wrong":      {"mac", "text"},
+	"icloud-unreachable":     {"mac"},
+	"icloud-account-locked":  {"mac"},
+	"icloud-client-outdated": {"mac", "icloudpd", "pyicloud", "icloudpy"},
+	"provisioning-refused":   {"text", "mac"},
+	"security-keys":          {"text"},
+	"rate-limited":           {"text"},
+	"account-locked":         {"text"},
+	"unknown":                {"text"},
 }
 
 func TestMissingOfLine(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 type doctorFlags struct {
 	provider, server, client, state string
 	online, fix, dryRun, yes        bool
+	otherDevice                     bool
 	minValid                        time.Duration
 }
 
@@ -73,6 +74,7 @@ Exit codes: 0 nothing is wrong, 1 something is, 3 the server could not be asked,
 	c.Flags().BoolVar(&f.fix, "fix", false, "make the repairs this device can make itself")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "show the repairs and make none")
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask before a repair")
+	c.Flags().BoolVar(&f.otherDevice, "other-device", false, "iCloud: you have looked: another device of the account is at hand, signed in, and can show codes")
 	return c
 }
 
@@ -157,6 +159,7 @@ func (d *doctoring) run(ctx context.Context) error {
 	var subjects []doctor.Subject
 	if d.flags.provider != "account" {
 		machine = icloud.Here(d.e.getenv, d.agent.Now, d.flags.minValid)
+		machine.OtherDevice = d.otherDevice
 		if subjects, err = machine.Find(ctx, d.flags.client, d.flags.state); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/host"
 	"readmit.dev/readmit/doctor/icloud"
+	"readmit.dev/readmit/doctor/icloud/mac"
 )
 
 // icloud examines whatever signs this machine in to iCloud, and repairs it.
@@ -23,6 +25,9 @@ func (d *doctoring) icloud(ctx context.Context, m icloud.Machine, subjects []doc
 		return nothing, nil
 	}
 	environment := m.Environment(d.flags.online)
+	if m.Copied(d.flags.client, d.flags.state) {
+		environment, d.journal.Services = nil, icloud.NoServices{}
+	}
 	ex, err := icloud.Examine(ctx, environment, subjects, d.watcher())
 	if err != nil {
 		return nothing, err
@@ -87,6 +92,24 @@ func (d *doctoring) icloud(ctx context.Context, m icloud.Machine, subjects []doc
 		fmt.Fprintln(d.e.stdout, "nothing is wrong with iCloud here:", clean(names(ex)))
 	}
 	return o, nil
+}
+
+// otherDevice asks whether another device of the account can show codes. Who
+// cannot be asked has said so with --other-device, or the answer is no.
+func (d *doctoring) otherDevice(ctx context.Context) (bool, error) {
+	if d.flags.otherDevice || d.flags.yes || !terminal(d.e.stdin) {
+		return d.flags.otherDevice, nil
+	}
+	q := mac.AnotherDevice
+	fmt.Fprintf(d.e.stderr, "\n%s\n%s\n", q.Question, q.Why)
+	for _, o := range q.Options {
+		fmt.Fprintf(d.e.stderr, "  %s: %s keeps: %s loses: %s\n", o.ID, o.Label+".", o.Keeps, o.Loses)
+	}
+	answer, err := d.e.secrets(ctx).ask("[yes/no]")
+	if err == io.EOF {
+		err = nil // no answer is no
+	}
+	return answer == "yes" || answer == "y", err
 }
 
 // likeliest names the first finding, and the client it is about.

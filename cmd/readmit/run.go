@@ -83,7 +83,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
 		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
-		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e),
+		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, c := range append(root.Commands(), root) {

@@ -59,7 +59,8 @@ func Here(getenv func(string) string, now func() time.Time, minValid time.Durati
 	return m
 }
 
-// Services stop and start what repairs on this system stop and start.
+// Services stop and start what repairs on this system stop and start. Elsewhere
+// than on a Mac or a PC nothing of that kind runs.
 func Services() doctor.Services {
 	switch runtime.GOOS {
 	case "darwin":
@@ -67,7 +68,22 @@ func Services() doctor.Services {
 	case "windows":
 		return pc.Services(pc.Here(os.Getenv))
 	}
-	return nil
+	return NoServices{}
+}
+
+// NoServices are those of a copy: what holds its files runs on another machine.
+type NoServices struct{}
+
+// Stop does nothing.
+func (NoServices) Stop(string) error { return nil }
+
+// Start does nothing.
+func (NoServices) Start(string) error { return nil }
+
+// Copied reports whether a state is a copy of a Mac or of a PC's user: nothing
+// of the machine around it says anything about it.
+func (m Machine) Copied(client, state string) bool {
+	return state != "" && (client == mac.Client || client == windows || client == "" && (m.isMac(state) || m.isPC(state)))
 }
 
 // ErrState: nothing there that a client could have left.
@@ -212,6 +228,9 @@ func (m Machine) Environment(online bool) []doctor.Check {
 	if !online { // one line says it for all
 		checks = slices.Delete(checks, 4, len(checks))
 		checks[3].Name = "network"
+	}
+	if runtime.GOOS == "darwin" { // a Mac's own checks look at these two, with its own tools
+		checks = slices.Delete(checks, 1, 3)
 	}
 	return checks
 }
