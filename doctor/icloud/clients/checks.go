@@ -129,7 +129,7 @@ func (k *kept) lookTrust(now time.Time, want time.Duration) ([]cause.Fact, strin
 	if !exact || left <= 0 {
 		left = min(left, -time.Second)
 	}
-	if left > 0 && left >= want {
+	if left >= want {
 		return nil, "ends in " + days(left)
 	}
 	facts := []cause.Fact{note(cause.CheckTrust, cause.Duration(want), cause.Duration(left))}

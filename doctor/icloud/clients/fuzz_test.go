@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +47,7 @@ func FuzzSession(f *testing.F) {
 		if s.country != "" && !isCountry(s.country) || s.status != 0 && (s.status < 100 || s.status > 599) {
 			t.Errorf("%+v", s)
 		}
-		if s.damaged && (s.trust || s.token || s.status != 0) {
+		if s.damaged && (s.trust || s.status != 0) {
 			t.Errorf("damaged, and read: %+v", s)
 		}
 		if list, ok := readAccounts(b); !ok && list != nil {
@@ -152,9 +151,6 @@ func TestHere(t *testing.T) {
 	cancel()
 	if _, err := Find(ctx, m, "", ""); err == nil {
 		t.Error("went on after the end")
-	}
-	if !slices.IsSorted(Names()) && len(Names()) != 6 {
-		t.Error(Names())
 	}
 }
 

@@ -406,3 +406,90 @@ func TestListed(t *testing.T) {
 	w.Mounts = w.Mounts[:1]
 	w.mustBe(w.find("", ""), "state-not-persisted")
 }
+
+func TestStepsOfASignIn(t *testing.T) {
+	// A step that was asked for and is done.
+	w := newWorld(t)
+	states[0].make(w, append(w.signedIn(".icloud.com", 20*day), planted{repairCookie, "x", ".icloud.com", w.Now().Add(day).Unix()}), map[string]any{"apple_rscd": 412})
+	w.mustBe(w.find("", ""))
+	// Of one that is over, nothing is concluded from what it cannot have.
+	w = newWorld(t)
+	states[0].make(w, without(w.signedIn(".icloud.com", -day), accessPrefix), nil)
+	w.mustBe(w.find("", ""), "trust-expired")
+	w = newWorld(t)
+	states[0].make(w, without(without(w.signedIn(".icloud.com", day), accessPrefix), tokenCookie), nil)
+	w.mustBe(w.find("", ""))
+}
+
+func TestRegionOfSettings(t *testing.T) {
+	w := newWorld(t)
+	states[1].make(w, w.signedIn(".icloud.com", 20*day), map[string]any{"account_country": "CHN"})
+	w.file("/home/jane/state/pyicloud/jane/accounts.json", `{"accounts": {"`+jane+`": {"session_path": "x", "cookiejar_path": "y", "china_mainland": true}}}`)
+	w.mustBe(w.find("", ""))
+	w.file("/home/jane/state/pyicloud/jane/accounts.json", `{"accounts": {"`+jane+`": {"session_path": "x", "cookiejar_path": "y", "china_mainland": false}}}`)
+	w.mustBe(w.find("", ""), "region-wrong")
+
+	w = newWorld(t)
+	states[2].make(w, w.signedIn(".icloud.com", 20*day), nil)
+	w.file("/config/config.yaml", "app:\n  region: china # or global\n")
+	w.mustBe(w.find("", ""), "region-wrong")
+	w.file("/config/config.yaml", "app:\n  region: 'global'\n")
+	w.mustBe(w.find("", ""))
+}
+
+func TestPlaces(t *testing.T) {
+	// What lies where one client has its place is not another's.
+	w := newWorld(t)
+	w.signedInAtHome()
+	for _, client := range Names() {
+		if found := w.find(client, ""); (len(found) == 1) != (client == icloudpd) {
+			t.Errorf("%s: %+v", client, found)
+		}
+	}
+	// A folder that many things share.
+	w = newWorld(t)
+	w.file("/config/secrets", "nothing of ours")
+	w.file("/config/other.session", "{}")
+	w.jarFile("/config/jar", false, w.signedIn(".icloud.com", day)...)
+	if found := w.find("", ""); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+	// rclone takes the first file it finds.
+	w = newWorld(t)
+	line := "[a]\ntype = iclouddrive\napple_id = a@example.org\ntrust_token = x\n"
+	w.file("/home/jane/.config/rclone/rclone.conf", line)
+	w.file("/home/jane/.rclone.conf", line)
+	w.mustBe(w.find("", ""))
+	// A link and what it leads to are one.
+	w = newWorld(t)
+	dir := w.signedInAtHome()
+	if err := os.Symlink(dir, w.at("/cookies")); err != nil {
+		t.Fatal(err)
+	}
+	w.mustBe(w.find("", ""))
+}
+
+func TestDeclined(t *testing.T) {
+	w := newWorld(t)
+	states[3].make(w, w.signedIn(".icloud.com", 20*day), nil)
+	w.file("/config/icloudpd.conf", "nothing\n")
+	w.cut("/config", ".session")
+	w.open = func(path string) (fs.File, error) {
+		if filepath.Base(path) == janeKey {
+			return nil, fs.ErrPermission
+		}
+		return os.Open(path)
+	}
+	found := w.find("", "")
+	if len(found) != 1 {
+		t.Fatal(found)
+	}
+	j := &doctor.Journal{Dir: t.TempDir(), Now: w.Now}
+	repairs, declined, err := found[0].Plan(context.Background(), j, cause.Find(examine(found[0]).facts))
+	if err != nil || len(repairs) != 1 || len(repairs[0].Aside) != 1 || filepath.Ext(repairs[0].Aside[0].Path) != ".session" {
+		t.Error(repairs, err)
+	}
+	if len(declined) != 2 || !strings.Contains(declined[0].Why, "settings") || !strings.Contains(declined[1].Why, "cannot be read") {
+		t.Error(declined)
+	}
+}

@@ -8,10 +8,10 @@ import (
 
 // session is what is kept of a client's session file: never a token.
 type session struct {
-	token, trust bool // whether there is one
-	country      string
-	status       int // of the last sign-in; 0 for none
-	damaged      bool
+	trust   bool // whether there is a trust token
+	country string
+	status  int // of the last sign-in; 0 for none
+	damaged bool
 }
 
 // readSession reads a session file. All clients write one JSON object with names
@@ -46,7 +46,6 @@ func (s *session) take(fields map[string]json.RawMessage) {
 		}
 		return ""
 	}
-	s.token = s.token || text("session_token") != ""
 	s.trust = s.trust || text("trust_token") != ""
 	if c := strings.ToUpper(text("account_country")); s.country == "" && isCountry(c) {
 		s.country = c

@@ -136,4 +136,9 @@ func TestRcloneVersion(t *testing.T) {
 	behind("1.74.2")
 	run("go", "build", "-buildvcs=false", "-ldflags", "-X github.com/rclone/rclone/fs.Version=v1.75.1", "-o", "bin/rclone", ".")
 	behind("")
+
+	// Another program of the name is not asked.
+	write("go.mod", "module example.org/rclone\n\ngo 1.26.0\n")
+	run("go", "build", "-buildvcs=false", "-ldflags", "-X github.com/rclone/rclone/fs.Version=v1.75.1", "-o", "bin/rclone", ".")
+	behind("1.60.1")
 }
