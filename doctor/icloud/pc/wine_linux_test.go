@@ -34,7 +34,7 @@ func newPrefix(t *testing.T) (prefix, func()) {
 		t.Fatal(err)
 	}
 	p := prefix{dir: filepath.Join(dir, "prefix")}
-	p.env = append(os.Environ(), "WINEPREFIX="+p.dir, "HOME="+home, "WINEDEBUG=-all", "DISPLAY=")
+	p.env = append(os.Environ(), "WINEPREFIX="+p.dir, "HOME="+home, "WINEDEBUG=-all", "DISPLAY=", "TMPDIR="+home)
 	made := make(chan struct{})
 	t.Cleanup(func() {
 		<-made
