@@ -364,5 +364,8 @@ func (g *Guide) finding(code cause.Code) cause.Finding {
 	if g.shown == code && g.by != "known" {
 		f.Evidence = append(f.Evidence, cause.Note(cause.CheckTextRule, cause.Value{}, cause.Label("guide-"+g.by), cause.ByDevice))
 	}
+	if g.shown == "" && len(g.given) > 0 {
+		f.Evidence = append(f.Evidence, cause.Note(cause.CheckTextRule, cause.Value{}, cause.Label("guide-not-ruled-out"), cause.ByDevice))
+	}
 	return f
 }
