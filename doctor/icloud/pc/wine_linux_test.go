@@ -29,12 +29,12 @@ type prefix struct {
 func newPrefix(t *testing.T) (prefix, func()) {
 	t.Helper()
 	dir := t.TempDir()
-	home := filepath.Join(dir, "home")
-	if err := os.Mkdir(home, 0o700); err != nil {
+	home, tmp := filepath.Join(dir, "home"), filepath.Join(dir, "tmp") // apart: wine shows parts of a home on C:
+	if err := errors.Join(os.Mkdir(home, 0o700), os.Mkdir(tmp, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	p := prefix{dir: filepath.Join(dir, "prefix")}
-	p.env = append(os.Environ(), "WINEPREFIX="+p.dir, "HOME="+home, "WINEDEBUG=-all", "DISPLAY=", "TMPDIR="+home)
+	p.env = append(os.Environ(), "WINEPREFIX="+p.dir, "HOME="+home, "WINEDEBUG=-all", "DISPLAY=", "TMPDIR="+tmp)
 	made := make(chan struct{})
 	t.Cleanup(func() {
 		<-made
