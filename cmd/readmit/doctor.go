@@ -161,6 +161,9 @@ func (d *doctoring) run(ctx context.Context) error {
 		machine = icloud.Here(d.e.getenv, d.agent.Now, d.flags.minValid)
 		machine.OtherDevice = d.otherDevice
 		if subjects, err = machine.Find(ctx, d.flags.client, d.flags.state); err != nil {
+			if ctx.Err() == nil && d.flags.client+d.flags.state != "" {
+				err = usageError{err}
+			}
 			return err
 		}
 	}
@@ -344,7 +347,7 @@ func changeText(c doctor.Change) string {
 
 // watcher prints each check on a line of its own; on a terminal it says first
 // what it is at.
-func (d *doctoring) watcher() doctor.Watcher {
+func (d *doctoring) watcher() icloud.Watcher {
 	if d.e.json {
 		return quiet{}
 	}
@@ -353,12 +356,20 @@ func (d *doctoring) watcher() doctor.Watcher {
 
 type quiet struct{}
 
+func (quiet) Subject(string, string)           {}
 func (quiet) Begin(string)                     {}
 func (quiet) End(string, []cause.Fact, string) {}
 
 type lines struct {
 	w    io.Writer
 	live bool
+}
+
+func (l *lines) Subject(client, account string) {
+	if account != "" {
+		client += " (" + cause.Masked(account).String() + ")"
+	}
+	fmt.Fprintf(l.w, "%s:\n", clean(client))
 }
 
 func (l *lines) Begin(name string) {
@@ -377,5 +388,5 @@ func (l *lines) End(name string, facts []cause.Fact, saw string) {
 	if l.live {
 		fmt.Fprint(l.w, "\r\x1b[K")
 	}
-	fmt.Fprintf(l.w, "%s %-14s %s\n", mark, name, clean(saw))
+	fmt.Fprintf(l.w, "%s %-15s %s\n", mark, name, clean(saw))
 }

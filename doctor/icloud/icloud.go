@@ -35,7 +35,7 @@ type Examination struct {
 // Examine looks at the machine, then at each subject. What the machine's own
 // state explains (its clock, its network) is said once, and hides what follows
 // from it in every subject. The report names the likeliest cause first.
-func Examine(ctx context.Context, environment []doctor.Check, subjects []doctor.Subject, w doctor.Watcher) (*Examination, error) {
+func Examine(ctx context.Context, environment []doctor.Check, subjects []doctor.Subject, w Watcher) (*Examination, error) {
 	ex := &Examination{Report: cause.Report{Schema: 1, Audience: cause.Owner.String(), Findings: []cause.Finding{}}}
 	around := doctor.Run(ctx, environment, w)
 	ex.Report.Findings = append(ex.Report.Findings, cause.Find(around)...)
@@ -45,7 +45,8 @@ func Examine(ctx context.Context, environment []doctor.Check, subjects []doctor.
 		f.Remedies = texts.Remedies(f.Cause, "")
 	}
 	for _, s := range subjects {
-		facts := doctor.Run(ctx, s.Checks, named{w, s, len(subjects) > 1})
+		w.Subject(s.Client, s.Account)
+		facts := doctor.Run(ctx, s.Checks, w)
 		e := Examined{Subject: s}
 		for _, f := range cause.Find(slices.Concat(around, facts)) {
 			if slices.ContainsFunc(ex.Report.Findings[:ours], func(o cause.Finding) bool { return o.Cause == f.Cause }) {
@@ -91,22 +92,8 @@ func place(c cause.Code) int {
 	return slices.IndexFunc(cause.Table(), func(r cause.Row) bool { return r.Code == c })
 }
 
-// named tells a watcher which of several subjects a check is of.
-type named struct {
+// Watcher is told besides of each subject before it is examined.
+type Watcher interface {
 	doctor.Watcher
-	subject doctor.Subject
-	several bool
-}
-
-func (n named) Begin(check string) { n.Watcher.Begin(n.name(check)) }
-
-func (n named) End(check string, facts []cause.Fact, saw string) {
-	n.Watcher.End(n.name(check), facts, saw)
-}
-
-func (n named) name(check string) string {
-	if !n.several {
-		return check
-	}
-	return n.subject.Client + ": " + check
+	Subject(client, account string)
 }
