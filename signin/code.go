@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"readmit.dev/readmit/cause"
@@ -22,6 +23,9 @@ const (
 	// again. Ten thousand accounts at this limit are a chance of one in five
 	// that a single guess was right; the norm allows 100 (NIST SP 800-63B-4 §3.2.2).
 	CodeFailureLimit = 20
+	// namedDevices is how many devices a code that did not come is said to have
+	// been waited for from.
+	namedDevices = 3
 	// accepted is how old a code may be: its own period and one more.
 	accepted = 2 * code.Period
 )
@@ -161,8 +165,10 @@ func triesSpent(n int) []cause.Fact {
 	return []cause.Fact{cause.Note(cause.CheckCodeTries, cause.Count(CodeTries-1), cause.Count(n), cause.ByServer)}
 }
 
-// undelivered adds, when no enrolled device has fetched the request, which one
-// was waited for and when it was last seen: at a sign-in, or using its session.
+// undelivered adds, when no enrolled device has fetched the request, which ones
+// were waited for and when each was last seen: at a sign-in, or using its
+// session. Of many it names those seen last: an incident holds no more, and the
+// others help less.
 func undelivered(tx store.Tx, r store.Request, devices []store.Device) ([]cause.Fact, error) {
 	if !r.Seen.IsZero() {
 		return nil, nil
@@ -178,16 +184,20 @@ func undelivered(tx store.Tx, r store.Request, devices []store.Device) ([]cause.
 		}
 	}
 	facts := []cause.Fact{cause.Note(cause.CheckPrompt, cause.Word("fetched"), cause.Word("not-fetched"), cause.ByServer)}
+	var waited []store.Device
 	for _, d := range devices {
 		if d.Removed.IsZero() {
-			seen := d.Hot.LastSeen
-			if used[d.ID].After(seen) {
-				seen = used[d.ID]
+			if used[d.ID].After(d.Hot.LastSeen) {
+				d.Hot.LastSeen = used[d.ID]
 			}
-			facts = append(facts,
-				cause.Note(cause.CheckPromptDevice, cause.Value{}, cause.Name(d.Name), cause.ByServer),
-				cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(seen), cause.ByServer))
+			waited = append(waited, d)
 		}
+	}
+	slices.SortStableFunc(waited, func(a, b store.Device) int { return b.Hot.LastSeen.Compare(a.Hot.LastSeen) })
+	for _, d := range waited[:min(len(waited), namedDevices)] {
+		facts = append(facts,
+			cause.Note(cause.CheckPromptDevice, cause.Value{}, cause.Name(d.Name), cause.ByServer),
+			cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(d.Hot.LastSeen), cause.ByServer))
 	}
 	return facts, nil
 }
