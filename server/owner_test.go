@@ -145,3 +145,26 @@ func TestOneKeyAtTwoAccounts(t *testing.T) {
 	wantCode(t, "sign-out of the second", second.call(api.PathSignOut, second.signed(), nil), 0)
 	wantCode(t, "refresh of the first", laptop.refresh(), 0)
 }
+
+// TestRemovedDeviceLetsNobodyIn: neither by what it showed nor by what it made.
+func TestRemovedDeviceLetsNobodyIn(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stolen := w.another(laptop, jane, "stolen")
+	thief, second := w.machine("thief"), w.machine("second")
+	need, other := thief.needCode(jane, password, ""), second.needCode(jane, password, "")
+	shown, offline := stolen.allow(need).Code, stolen.offline()
+	var pass api.Pass
+	wantCode(t, "pass", stolen.call(api.PathPass, stolen.signed(), &pass), 0)
+	remove := api.SignedID{Session: laptop.in.Session, ID: stolen.in.Device[:8]}
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+
+	laptop.asOwner(t, thief.code(need, shown), "code-wrong")
+	laptop.asOwner(t, second.code(other, offline), "code-undelivered")
+	for range 12 {
+		w.machine("stranger").fail(jane)
+	}
+	_, p := w.machine("third").signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	laptop.asOwner(t, p, "locked-by-strangers")
+	wantCode(t, "the code of a device that stays", thief.code(need, laptop.allow(need).Code), 0)
+}

@@ -256,9 +256,13 @@ func (s *Service) verdict(tx store.Tx, r store.Request, devices []store.Device, 
 	if err != nil {
 		return code.Verdict{}, err
 	}
+	living := map[store.ID]bool{}
+	for _, d := range devices {
+		living[d.ID] = d.Removed.IsZero()
+	}
 	var own, others []code.Prompt
 	for _, o := range all {
-		if o.Allowed.IsZero() {
+		if o.Allowed.IsZero() || !living[o.AllowedBy] { // what a device showed ends with it
 			continue
 		}
 		p := code.Prompt{Attempt: o.ID, Device: o.AllowedBy, Shown: o.Allowed}
@@ -270,7 +274,7 @@ func (s *Service) verdict(tx store.Tx, r store.Request, devices []store.Device, 
 	}
 	var sources []code.Device
 	for _, d := range devices {
-		if d.Removed.IsZero() {
+		if living[d.ID] {
 			sources = append(sources, code.Device{
 				ID: d.ID, Secret: s.Keys.CodeSecret(r.Account, d.ID, d.Enrolled),
 				LastUsedStep: d.Hot.LastCodeStep, Skew: d.Hot.Skew, SkewKnown: !d.Hot.LastSeen.IsZero(),

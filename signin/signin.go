@@ -24,6 +24,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -303,7 +304,8 @@ func HashPass(pass string) [32]byte {
 	return sha256.Sum256([]byte(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(strings.TrimSpace(pass)))))
 }
 
-// livePass finds a pass of this account that can begin an attempt now.
+// livePass finds a pass of this account that can begin an attempt now. One that
+// a device made ends with the device.
 func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*store.Pass, error) {
 	if len(hash) == 0 {
 		return nil, nil
@@ -318,7 +320,14 @@ func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*
 	if p.Account != account.ID || !p.Used.IsZero() || p.Tries >= PassTries || now.After(p.Expires) {
 		return nil, nil
 	}
-	return &p, nil
+	if p.MadeBy.IsZero() { // the operator's
+		return &p, nil
+	}
+	devices, err := tx.Devices(account.ID)
+	if slices.ContainsFunc(devices, func(d store.Device) bool { return d.ID == p.MadeBy && d.Removed.IsZero() }) {
+		return &p, nil
+	}
+	return nil, err
 }
 
 // Enrolled reports whether the key is enrolled for the identifier's account.
