@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"readmit.dev/readmit/code"
@@ -54,7 +55,9 @@ func (s *Service) markSeen(tx store.Tx, id store.ID, actor session.Actor) error 
 }
 
 // Allow lets the new device in if it knows the code, and returns the code of
-// the moment and how long it stays. Asking again gives the next one.
+// the moment and how long it stays. Asking again gives the next one. Where
+// another device has allowed it, its code is shown here too: two that took turns
+// would make each other's worthless.
 func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string, c gate.Caller) (store.Request, code.Code, time.Duration, error) {
 	var r store.Request
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -62,7 +65,12 @@ func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string
 		if r, err = s.waiting(tx, actor, shortID); err != nil {
 			return err
 		}
-		if !r.Allowed.IsZero() && r.AllowedBy == actor.Device.ID {
+		devices, err := tx.Devices(actor.Account.ID)
+		if err != nil {
+			return err
+		}
+		enrolled := func(d store.Device) bool { return d.ID == r.AllowedBy && d.Removed.IsZero() }
+		if !r.Allowed.IsZero() && slices.ContainsFunc(devices, enrolled) {
 			return nil
 		}
 		now := s.Gate.Now()

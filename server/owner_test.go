@@ -168,3 +168,25 @@ func TestRemovedDeviceLetsNobodyIn(t *testing.T) {
 	laptop.asOwner(t, p, "locked-by-strangers")
 	wantCode(t, "the code of a device that stays", thief.code(need, laptop.allow(need).Code), 0)
 }
+
+// TestTwoDevicesAllow: what one shows stays good when the other shows it too.
+func TestTwoDevicesAllow(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	desk := w.another(laptop, jane, "desk")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	first := laptop.allow(need).Code
+	lines := len(w.activity(jane))
+	for range 3 {
+		w.clock.advance(3 * time.Second)
+		if again := desk.allow(need).Code; again != first {
+			t.Errorf("the desk shows %s, the laptop %s", again, first)
+		}
+		laptop.allow(need)
+	}
+	if n := len(w.activity(jane)); n != lines {
+		t.Errorf("%d lines more about one that was allowed", n-lines)
+	}
+	wantCode(t, "the first code", phone.code(need, first), 0)
+}
