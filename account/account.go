@@ -58,6 +58,17 @@ type Service struct {
 	Open     bool // sign-up without an invitation: only where loopback alone can reach it
 }
 
+// still returns session.ErrNone where the actor's session has ended since the
+// call passed the gate: what two messages do to each other at the same instant
+// is what they would do one after the other.
+func (s *Service) still(tx store.Tx, actor session.Actor) error {
+	n, err := tx.Session(actor.Session.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !n.Ended.IsZero() {
+		return session.ErrNone
+	}
+	return err
+}
+
 // note appends a line about a change; account.Hot is saved with it.
 func (s *Service) note(tx store.Tx, a *store.Subject, what, device string, c gate.Caller) error {
 	line := incident.Content{
@@ -238,6 +249,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 	now := s.Gate.Now()
 	ended := 0
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(g.Account)
 		if err != nil {
 			return err
@@ -265,6 +279,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id store.ID, c gate.Caller) error {
 	now := s.Gate.Now()
 	return s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(actor.Account.ID)
 		if err != nil {
 			return err
@@ -300,6 +317,9 @@ func (s *Service) MakePass(ctx context.Context, actor session.Actor, c gate.Call
 	secret := newSecret()
 	p := store.Pass{Hash: signin.HashPass(secret), Account: actor.Account.ID, MadeBy: actor.Device.ID, Created: now, Expires: now.Add(PassLife)}
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(actor.Account.ID)
 		if err != nil {
 			return err

@@ -117,6 +117,9 @@ func (s *Service) Deny(ctx context.Context, actor session.Actor, shortID string,
 }
 
 func (s *Service) waiting(tx store.Tx, actor session.Actor, shortID string) (store.Request, error) {
+	if err := s.still(tx, actor); err != nil {
+		return store.Request{}, err
+	}
 	all, err := tx.Requests(actor.Account.ID)
 	if err != nil {
 		return store.Request{}, err

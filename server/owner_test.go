@@ -190,3 +190,55 @@ func TestTwoDevicesAllow(t *testing.T) {
 	}
 	wantCode(t, "the first code", phone.code(need, first), 0)
 }
+
+// TestRemovedAtTheSameInstant: a device whose session ends between the check of
+// its message and the change that the message asks for changes nothing. Two
+// devices that remove each other leave one.
+func TestRemovedAtTheSameInstant(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	for what, call := range map[string]func(desk *machine) *api.Problem{
+		"remove": func(desk *machine) *api.Problem {
+			return desk.call(api.PathRemoveDevice, api.SignedID{Session: desk.in.Session, ID: laptop.in.Device[:8]}, nil)
+		},
+		"allow": func(desk *machine) *api.Problem {
+			return desk.call(api.PathAllow, api.SignedID{Session: desk.in.Session, ID: need.Request}, nil)
+		},
+		"deny": func(desk *machine) *api.Problem {
+			return desk.call(api.PathDeny, api.SignedID{Session: desk.in.Session, ID: need.Request}, nil)
+		},
+		"pass": func(desk *machine) *api.Problem { return desk.call(api.PathPass, desk.signed(), nil) },
+	} {
+		desk := w.another(laptop, jane, "desk")
+		meanwhile := func() {
+			remove := api.SignedID{Session: laptop.in.Session, ID: desk.in.Device[:8]}
+			wantCode(t, what+": remove the desk", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+		}
+		w.store.before.Store(&meanwhile)
+		wantCode(t, what, call(desk), api.NotPossible)
+		wantCode(t, what+": refresh", laptop.refresh(), 0)
+	}
+
+	desk := w.another(laptop, jane, "desk")
+	done, p := desk.signInWith(api.SignInStart{Account: jane, Purpose: api.ForPassword}, password)
+	wantCode(t, "grant", p, 0)
+	registration, request, err := opaque.StartRegistration([]byte("another password"))
+	must(t, err)
+	var started api.SignUpStarted
+	wantCode(t, "password start", desk.call(api.PathPasswordStart, api.PasswordStart{Grant: done.Grant, Request: request}, &started), 0)
+	record, _, err := registration.Finish(started.Response, cheap)
+	must(t, err)
+	meanwhile := func() {
+		remove := api.SignedID{Session: laptop.in.Session, ID: desk.in.Device[:8]}
+		wantCode(t, "remove the desk", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+	}
+	w.store.before.Store(&meanwhile)
+	wantCode(t, "password", desk.call(api.PathPasswordFinish, api.PasswordFinish{
+		Grant: done.Grant, Session: desk.in.Session, Record: record, Stretch: wire(cheap),
+	}, nil), api.NotPossible)
+	if out, p := laptop.signIn(jane, password); p != nil || out.SignedIn == nil {
+		t.Errorf("the password is another: %v", p)
+	}
+}
