@@ -30,6 +30,7 @@ var allowed = []struct {
 	{"code", ""},
 	{"device", ""},
 	{"opaque", ""},
+	{"identifier", ""},
 	{"api", "cause policy"},
 	{"docs", ""},
 
@@ -39,12 +40,12 @@ var allowed = []struct {
 	{"incident", "cause store"},
 	{"gate", "cause incident policy store"},
 	{"session", "cause gate incident keys store"},
-	{"signin", "cause code gate incident keys lockout opaque store"},
-	{"account", "code gate incident keys lockout opaque policy session signin store"},
+	{"signin", "cause code gate identifier incident keys lockout opaque store"},
+	{"account", "code gate identifier incident keys lockout opaque policy session signin store"},
 	{"explain", "cause gate incident keys session store"},
 
 	// The device's side.
-	{"agent", "api cause code device opaque policy"},
+	{"agent", "api cause code device identifier opaque policy"},
 	{"doctor", "agent api cause code device opaque policy"},
 	{"doctor/host", "agent api cause device doctor policy"},
 	{"doctor/account", "agent api cause code device doctor doctor/host opaque policy"},
@@ -61,7 +62,7 @@ var allowed = []struct {
 	{"store/storetest", "lockout store"},
 	{"store/sqlite/internal/rows", ""},
 	{"store/sqlite", "lockout store store/sqlite/internal/rows"},
-	{"server", "account api cause device docs explain gate incident keys opaque policy session signin store"},
+	{"server", "account api cause device docs explain gate identifier incident keys opaque policy session signin store"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
@@ -73,7 +74,7 @@ var allowed = []struct {
 }
 
 var (
-	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "api"}
+	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
 	adapters     = []string{"server", "store/sqlite", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
 	serversOnly  = []string{"signin", "session", "store", "gate", "keys", "account", "explain", "server", "incident"}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/opaque"
@@ -85,14 +86,14 @@ func (s *Service) note(tx store.Tx, a *store.Subject, what, device string, c gat
 // StartSignUp evaluates the new account's blinded password. Each evaluation is
 // counted as a guess is: an evaluation under the identifier's OPRF key is what
 // somebody could later test guesses with (see docs/security.md).
-func (s *Service) StartSignUp(ctx context.Context, identifier, invitation string, request []byte) ([]byte, error) {
-	identifier = signin.Normalise(identifier)
-	if !signin.ValidIdentifier(identifier) {
+func (s *Service) StartSignUp(ctx context.Context, typed, invitation string, request []byte) ([]byte, error) {
+	id := identifier.Normalise(typed)
+	if !identifier.Valid(id) {
 		return nil, ErrIdentifier
 	}
-	key := s.Keys.Lookup(identifier)
+	key := s.Keys.Lookup(id)
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := s.invited(tx, identifier, invitation); err != nil {
+		if err := s.invited(tx, id, invitation); err != nil {
 			return err
 		}
 		a, err := tx.Find(key, store.StandKey(key))
@@ -122,7 +123,7 @@ func (s *Service) StartSignUp(ctx context.Context, identifier, invitation string
 	return response, nil
 }
 
-func (s *Service) invited(tx store.Tx, identifier, invitation string) error {
+func (s *Service) invited(tx store.Tx, id, invitation string) error {
 	if invitation == "" {
 		if s.Open {
 			return nil
@@ -133,16 +134,16 @@ func (s *Service) invited(tx store.Tx, identifier, invitation string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrInvitation
 	}
-	if err == nil && (i.Identifier != identifier || !i.Used.IsZero() || s.Gate.Now().After(i.Expires)) {
+	if err == nil && (i.Identifier != id || !i.Used.IsZero() || s.Gate.Now().After(i.Expires)) {
 		return ErrInvitation
 	}
 	return err
 }
 
 // SignUp makes the account; the calling device is its first.
-func (s *Service) SignUp(ctx context.Context, identifier, invitation string, record []byte, stretch string, c gate.Caller) (signin.SignedIn, *gate.Refusal, error) {
-	identifier = signin.Normalise(identifier)
-	if !signin.ValidIdentifier(identifier) {
+func (s *Service) SignUp(ctx context.Context, typed, invitation string, record []byte, stretch string, c gate.Caller) (signin.SignedIn, *gate.Refusal, error) {
+	id := identifier.Normalise(typed)
+	if !identifier.Valid(id) {
 		return signin.SignedIn{}, nil, ErrIdentifier
 	}
 	if err := opaque.CheckRecord(record); err != nil {
@@ -156,7 +157,7 @@ func (s *Service) SignUp(ctx context.Context, identifier, invitation string, rec
 		return signin.SignedIn{}, refusal, err
 	}
 	a := store.Subject{
-		ID: signin.NewID(), Key: s.Keys.Lookup(identifier), Identifier: identifier, Record: record, Stretch: stretch,
+		ID: signin.NewID(), Key: s.Keys.Lookup(id), Identifier: id, Record: record, Stretch: stretch,
 		Epoch: 1, Created: now, PasswordChanged: now,
 	}
 	d := store.Device{
@@ -166,7 +167,7 @@ func (s *Service) SignUp(ctx context.Context, identifier, invitation string, rec
 	a.PasswordChangedBy = d.ID
 	var n store.Session
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := s.invited(tx, identifier, invitation); err != nil {
+		if err := s.invited(tx, id, invitation); err != nil {
 			return err
 		}
 		found, err := tx.Find(a.Key, store.StandKey(a.Key))

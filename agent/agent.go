@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/device"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/opaque"
 )
 
@@ -224,5 +223,5 @@ func (a *Agent) token(value string, seconds int) Token {
 
 // sameAccount compares identifiers as the account server does.
 func sameAccount(x, y string) bool {
-	return norm.NFC.String(strings.ToLower(strings.TrimSpace(x))) == norm.NFC.String(strings.ToLower(strings.TrimSpace(y)))
+	return identifier.Normalise(x) == identifier.Normalise(y)
 }

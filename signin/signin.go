@@ -30,6 +30,7 @@ import (
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/lockout"
@@ -43,8 +44,6 @@ const (
 	AttemptLife = lockout.AttemptLife
 	// PassTries is how many attempts one pass begins: a slip or two.
 	PassTries = 3
-	// MaxIdentifier is the longest identifier in bytes (RFC 5321 §4.5.3.1.3, less brackets).
-	MaxIdentifier = 254
 )
 
 var (
@@ -136,10 +135,10 @@ func NewID() (id store.ID) {
 // Start opens an attempt. A nil Refusal and error mean that it goes on. The
 // Refusal is the same for everybody but for what anyone may be told.
 func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, error) {
-	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > MaxIdentifier || in.Purpose != ToSignIn && in.Purpose != ToChangePassword {
+	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > identifier.Max || in.Purpose != ToSignIn && in.Purpose != ToChangePassword {
 		return Started{}, nil, ErrForm
 	}
-	key := s.Keys.Lookup(Normalise(in.Identifier))
+	key := s.Keys.Lookup(identifier.Normalise(in.Identifier))
 	public := s.Gate.Public(in.Caller, true)
 	st := state{
 		Attempt: NewID(), Lane: store.LaneOf(key), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
@@ -332,11 +331,11 @@ func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*
 
 // Enrolled reports whether the key is enrolled for the identifier's account.
 // It decides nothing but whose attempt is worked on first.
-func (s *Service) Enrolled(ctx context.Context, identifier string, by store.Thumbprint) (bool, error) {
-	if len(identifier) > MaxIdentifier {
+func (s *Service) Enrolled(ctx context.Context, typed string, by store.Thumbprint) (bool, error) {
+	if len(typed) > identifier.Max {
 		return false, ErrForm
 	}
-	key := s.Keys.Lookup(Normalise(identifier))
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	known := false
 	err := s.Store.View(ctx, func(tx store.Tx) error {
 		a, err := tx.Find(key, store.StandKey(key))
