@@ -124,7 +124,7 @@ func (a *Agent) call(ctx context.Context, c *Client, account, what, path string,
 
 // SignUp creates the account with this device as its first.
 func (a *Agent) SignUp(ctx context.Context, server, account, invitation, password, name string) error {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return err
 	}

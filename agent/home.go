@@ -9,6 +9,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -136,11 +137,41 @@ func (h Home) Path(name string) string { return filepath.Join(h.dir, name) }
 func (h Home) Dir() string { return h.dir }
 
 // Lock waits until no other command changes this home.
-func (h Home) Lock() (unlock func(), err error) { return lock(h.Path(lockFile)) }
+func (h Home) Lock(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(lockFile))
+}
 
 // LockRepairs waits until no other command examines or repairs this home. Its
 // holder takes Lock as well while it changes something.
-func (h Home) LockRepairs() (unlock func(), err error) { return lock(h.Path(repairLock)) }
+func (h Home) LockRepairs(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(repairLock))
+}
+
+// lock waits for a file's lock, which ends with unlock or with the process, or
+// for the interruption of the command: the system's own waiting does not end
+// when Ctrl-C is caught.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- exclusively(f) }()
+	select {
+	case err := <-locked:
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		go func() { // whoever gives up must not keep what comes after all
+			<-locked
+			f.Close()
+		}()
+		return nil, ctx.Err()
+	}
+}
 
 type wrapped struct {
 	Version int             `json:"version"`

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -330,13 +331,13 @@ func TestIncidents(t *testing.T) {
 
 func TestLockIsHeldByOne(t *testing.T) {
 	h := newHome(t)
-	unlock, err := h.Lock()
+	unlock, err := h.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan func())
 	go func() {
-		second, err := h.Lock()
+		second, err := h.Lock(t.Context())
 		if err != nil {
 			second = nil
 		}
@@ -346,6 +347,11 @@ func TestLockIsHeldByOne(t *testing.T) {
 	case <-got:
 		t.Fatal("two commands hold the lock")
 	case <-time.After(50 * time.Millisecond):
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if _, err := h.Lock(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a command that waits cannot be interrupted: %v", err)
 	}
 	unlock()
 	second := <-got

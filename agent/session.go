@@ -57,7 +57,7 @@ func (a *Agent) about(ctx context.Context, what, path, thing string, out any) er
 // Token returns an access token that is good for minValid at least, from what
 // is in hand or from the server. Many callers at once cause one refresh.
 func (a *Agent) Token(ctx context.Context, audience string, minValid time.Duration) (Token, error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return Token{}, err
 	}
@@ -119,7 +119,7 @@ func (a *Agent) Restore(ctx context.Context) ([]byte, error) {
 // SignOut ends the session, here and at the server. A session that the server
 // ended before is gone here all the same; ended says so.
 func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return false, err
 	}

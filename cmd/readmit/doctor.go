@@ -146,12 +146,12 @@ func (d *doctoring) shows() bool { return d.flags.fix || d.flags.dryRun }
 
 // run examines what was asked for: one provider, or all there is on the machine.
 func (d *doctoring) run(ctx context.Context) error {
-	unlock, err := d.agent.Home.LockRepairs()
+	unlock, err := d.agent.Home.LockRepairs(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := d.resume(); err != nil {
+	if err := d.resume(ctx); err != nil {
 		return err
 	}
 	var outcomes []outcome
@@ -224,8 +224,8 @@ func (e *env) journal(a *agent.Agent) *doctor.Journal {
 }
 
 // resume finishes what was interrupted, while no other command changes the home.
-func (d *doctoring) resume() error {
-	unlock, err := d.agent.Home.Lock()
+func (d *doctoring) resume(ctx context.Context) error {
+	unlock, err := d.agent.Home.Lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []s
 				return nil, exitError{failed, "nothing was changed", ""}
 			}
 		}
-		entry, err := d.apply(r)
+		entry, err := d.apply(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -324,8 +324,8 @@ func (d *doctoring) show(r doctor.Repair) {
 }
 
 // apply makes a repair while no other command changes the home.
-func (d *doctoring) apply(r doctor.Repair) (doctor.Entry, error) {
-	unlock, err := d.agent.Home.Lock()
+func (d *doctoring) apply(ctx context.Context, r doctor.Repair) (doctor.Entry, error) {
+	unlock, err := d.agent.Home.Lock(ctx)
 	if err != nil {
 		return doctor.Entry{}, err
 	}

@@ -59,7 +59,7 @@ Exit codes: 0 it has come to an end, 4 a question is open.`,
 			if err != nil {
 				return err
 			}
-			unlock, err := a.Home.Lock()
+			unlock, err := a.Home.Lock(cmd.Context())
 			if err != nil {
 				return err
 			}

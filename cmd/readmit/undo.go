@@ -17,17 +17,17 @@ a file is not what the repair left. An undo is itself kept, and can be undone by
 its own ID. "readmit undo --json" tells which repair it was.`,
 		Example: "  readmit undo\n  readmit undo 3",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := e.agent()
 			if err != nil {
 				return err
 			}
-			unlock, err := a.Home.LockRepairs()
+			unlock, err := a.Home.LockRepairs(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer unlock()
-			unlockHome, err := a.Home.Lock()
+			unlockHome, err := a.Home.Lock(cmd.Context())
 			if err != nil {
 				return err
 			}
