@@ -166,8 +166,11 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		return Started{}, refusal, err
 	}
 	record := account.Record
-	if !st.Real {
+	switch {
+	case !st.Real:
 		record = nil
+	case len(record) == 0: // an account's, and lost: no stand-in may answer for it
+		return Started{}, nil, opaque.ErrRecord
 	}
 	credential, stand := key, standCredential(key)
 	if !st.Counted && st.Way != withPass {
