@@ -128,6 +128,13 @@ func TestOneMachineWithTwoRequests(t *testing.T) {
 	if waiting > 5 {
 		t.Errorf("%d requests wait for the owner", waiting)
 	}
+	for range 40 {
+		w.machine("crowd").needCode(jane, password, "")
+	}
+	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), &list), 0)
+	if len(list.Requests) != 32 {
+		t.Errorf("%d requests are kept", len(list.Requests))
+	}
 }
 
 // TestOneKeyAtTwoAccounts: a machine can be enrolled for two accounts, and is

@@ -483,6 +483,18 @@ func (q *Queries) DropPasses(ctx context.Context, account []byte) error {
 	return err
 }
 
+const dropRequest = `-- name: DropRequest :execrows
+DELETE FROM requests WHERE id = ?
+`
+
+func (q *Queries) DropRequest(ctx context.Context, id []byte) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropRequest, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const endSessions = `-- name: EndSessions :execrows
 UPDATE sessions SET ended = ?, ended_by = ?, ended_why = ? WHERE account = ? AND ended = 0 AND id <> ?
 `
