@@ -54,6 +54,9 @@ func (a *Agent) about(ctx context.Context, what, path, thing string, out any) er
 	return a.call(ctx, c, id.Account, what, path, in, out)
 }
 
+// TokenLife is how long an access token lives.
+const TokenLife = 5 * time.Minute
+
 // Token returns an access token that is good for minValid at least, from what
 // is in hand or from the server. Many callers at once cause one refresh.
 func (a *Agent) Token(ctx context.Context, audience string, minValid time.Duration) (Token, error) {
@@ -67,8 +70,12 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 		return Token{}, err
 	}
 	defer c.Close()
-	if t, ok := s.Tokens[audience]; ok && t.Expires.Sub(a.Now()) >= minValid {
-		return t, nil
+	if t, ok := s.Tokens[audience]; ok {
+		// One that seems to live longer than any was had before the clock was set
+		// back, and may have ended.
+		if left := t.Expires.Sub(a.Now()); left >= minValid && left <= TokenLife {
+			return t, nil
+		}
 	}
 	var got api.Token
 	if err := a.call(ctx, c, id.Account, "token", api.PathToken, api.TokenRequest{Session: s.ID, Audience: audience}, &got); err != nil {
