@@ -129,6 +129,9 @@ func (a *Agent) SignUp(ctx context.Context, server, account, invitation, passwor
 		return err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return err
+	}
 	id, key, err := a.key()
 	if err != nil {
 		return err

@@ -272,8 +272,9 @@ func TestSaveThatFails(t *testing.T) {
 	if err := h.Save(IncidentsDir, identity); err == nil {
 		t.Error("saved in place of a folder")
 	}
-	if err := h.Save(filepath.Join("none", "file"), identity); err == nil {
-		t.Error("saved in a folder that is not there")
+	err := h.Save(filepath.Join("none", "file"), identity)
+	if e := new(WriteError); !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), h.Path(filepath.Join("none", "file"))) {
+		t.Errorf("saved in a folder that is not there: %v", err)
 	}
 	files, err := os.ReadDir(h.Dir())
 	if err != nil || len(files) != 2 {

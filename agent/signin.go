@@ -27,6 +27,9 @@ func (a *Agent) SignIn(ctx context.Context, server, account, password, pass, nam
 		return nil, err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return nil, err
+	}
 	id, key, err := a.key()
 	if err != nil {
 		return nil, err
@@ -101,6 +104,9 @@ func (a *Agent) GiveCode(ctx context.Context, digits string) error {
 		return err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return err
+	}
 	t, err := a.Waiting()
 	if err != nil {
 		return err
