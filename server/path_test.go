@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
 )
 
 func TestThinPath(t *testing.T) {
@@ -214,4 +215,30 @@ func TestAttemptIsFinishedOnce(t *testing.T) {
 	w.clock.advance(3 * time.Minute)
 	_, p = late.finish()
 	wantCode(t, "finish after three minutes", p, api.NotPossible)
+}
+
+// TestCodeIsForTheAttemptsOwnKey: the right code, in time, by another machine
+// than the one whose password was proved.
+func TestCodeIsForTheAttemptsOwnKey(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone, thief := w.machine("phone"), w.machine("thief")
+	need := phone.needCode(jane, password, "")
+	shown := laptop.allow(need).Code
+	wantCode(t, "by another machine", thief.code(need, shown), api.NotPossible)
+	wantCode(t, "by the one that asked", phone.code(need, shown), 0)
+}
+
+// TestPasswordChangedBeforeTheCode: a password that was proved and is no longer
+// the account's lets nobody in, with the right code either.
+func TestPasswordChangedBeforeTheCode(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	w.clock.advance(time.Second)
+	_, p := laptop.changePassword(jane, password, "another password")
+	wantCode(t, "change", p, 0)
+	r := laptop.asOwner(t, phone.code(need, laptop.allow(need).Code), "password-wrong")
+	wantEvidence(t, r, cause.CheckPassword, "changed-meanwhile")
 }
