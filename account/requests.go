@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -47,6 +48,9 @@ func (s *Service) Requests(ctx context.Context, actor session.Actor) ([]store.Re
 
 func (s *Service) markSeen(tx store.Tx, id store.ID, actor session.Actor) error {
 	r, err := tx.Request(id)
+	if errors.Is(err, store.ErrNotFound) { // it has given way to newer ones since
+		return nil
+	}
 	if err != nil || !r.Seen.IsZero() {
 		return err
 	}

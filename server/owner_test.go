@@ -135,6 +135,10 @@ func TestOneMachineWithTwoRequests(t *testing.T) {
 	if len(list.Requests) != 32 {
 		t.Errorf("%d requests are kept", len(list.Requests))
 	}
+	w.machine("crowd").needCode(jane, password, "") // not seen yet
+	meanwhile := func() { w.machine("crowd").needCode(jane, password, "") }
+	w.store.before.Store(&meanwhile)
+	wantCode(t, "requests, of which one gives way", laptop.call(api.PathRequests, laptop.signed(), nil), 0)
 }
 
 // TestOneKeyAtTwoAccounts: a machine can be enrolled for two accounts, and is
