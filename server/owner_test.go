@@ -253,3 +253,21 @@ func TestRemovedAtTheSameInstant(t *testing.T) {
 		t.Errorf("the password is another: %v", p)
 	}
 }
+
+// TestPassEndsWithThePassword: who may have made it need not be the owner.
+func TestPassEndsWithThePassword(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	for range 12 {
+		w.machine("stranger").fail(jane)
+	}
+	var pass api.Pass
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	w.clock.advance(time.Second)
+	_, p := laptop.changePassword(jane, password, "another password")
+	wantCode(t, "change", p, 0)
+	_, p = w.machine("phone").signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, "another password")
+	laptop.asOwner(t, p, "locked-by-strangers")
+	wantCode(t, "a new pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	w.machine("phone").needCode(jane, "another password", pass.Pass)
+}
