@@ -54,7 +54,8 @@ machine. A text that is not understood is said to be so.`,
 			if found, ok := texts.Code(incident); ok {
 				return e.explained(found)
 			}
-			if texts.LooksLikeText(incident) {
+			// One word typed as an argument is a reference, mistyped perhaps.
+			if (args[0] == "-" || strings.ContainsAny(incident, " \n")) && texts.LooksLikeText(incident) {
 				return e.explained(texts.Explain(incident))
 			}
 			a, err := e.agent()
