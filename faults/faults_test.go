@@ -63,7 +63,7 @@ var icloudLines = map[string][]string{
 	"state-not-persisted":    {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
 	"services-disagree":      {"mac"},
 	"change-pending":         {"guide"},
-	"icloud-state-damaged":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone", "mac"},
+	"icloud-state-damaged":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone", "mac", "windows"},
 	"icloud-password-wrong":  {"icloudpd", "mac"}, // of the open clients it alone keeps the last status
 	"icloud-code-wrong":      {"mac", "text"},
 	"icloud-unreachable":     {"mac"},

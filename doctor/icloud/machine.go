@@ -120,7 +120,7 @@ func (m Machine) Find(ctx context.Context, client, state string) ([]doctor.Subje
 		if err != nil {
 			return nil, err
 		}
-		found, err := pc.Find(ctx, machine, pc.Options{})
+		found, err := pc.Find(ctx, machine, pc.Options{OtherSource: m.OtherDevice})
 		if err != nil {
 			return nil, err
 		}

@@ -227,7 +227,7 @@ func TestWindowsStoreFolder(t *testing.T) {
 	}
 	before := tree(t, profile)
 	j := realJournal(t, m)
-	x := &examination{m: m, edition: editions(m)[0]}
+	x := &examination{m: m, o: atHand, edition: editions(m)[0]}
 	r, why, err := x.setAside(context.Background(), j, disagree, []string{prefs})
 	if err != nil || why != "" {
 		t.Fatal(err, why)

@@ -53,9 +53,10 @@ type Options struct {
 	// Offset measures how far this machine's clock is off; nil where nothing may
 	// leave the machine.
 	Offset func(ctx context.Context) (time.Duration, error)
-	// NoOtherSource: the person says that no other device or number would get
-	// the six digits of the next sign-in.
-	NoOtherSource bool
+	// OtherSource asks the person whether another device or number gets the six
+	// digits of the next sign-in. It is asked only before a repair after which
+	// they will be needed; nil declines such a repair.
+	OtherSource func(ctx context.Context) (bool, error)
 }
 
 // edition is one of the two forms of iCloud for Windows, as found here.

@@ -130,12 +130,19 @@ func (x *examination) setAside(ctx context.Context, j *doctor.Journal, c cause.C
 	if len(r.Aside) == 0 {
 		return doctor.Repair{}, "", nil
 	}
-	if x.o.NoOtherSource {
-		return r, "you will need six digits to sign in again, and a PC shows none: first add a trusted phone number or device to the account", nil
-	}
 	up := lookForUploads(ctx, x.m)
 	if up.wait > 0 {
 		return r, fmt.Sprintf("%d files in %s are not in the cloud yet: let them be uploaded, or copy them to another folder, then run this again", up.wait, up.folder), nil
+	}
+	sure := false
+	if x.o.OtherSource != nil {
+		var err error
+		if sure, err = x.o.OtherSource(ctx); err != nil {
+			return r, "", err
+		}
+	}
+	if !sure {
+		return r, "you will need six digits to sign in again, and a PC shows none: first see that another device or phone number of the account gets them, then run this again and say so (--other-device)", nil
 	}
 	if err := x.aroundIt(&r); err != nil {
 		return r, "", err

@@ -1,6 +1,7 @@
 package pc
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -35,9 +36,12 @@ func plan(t *testing.T, m Machine, j *doctor.Journal, o Options) ([]doctor.Repai
 }
 
 // one is the only repair, with nothing declined.
+// atHand is a person who has the device that gets the six digits at hand.
+var atHand = Options{OtherSource: func(context.Context) (bool, error) { return true, nil }}
+
 func one(t *testing.T, m Machine, j *doctor.Journal) doctor.Repair {
 	t.Helper()
-	repairs, declined := plan(t, m, j, Options{})
+	repairs, declined := plan(t, m, j, atHand)
 	if len(repairs) != 1 || len(declined) > 0 {
 		t.Fatalf("repairs %v, declined %v", repairs, declined)
 	}
@@ -160,9 +164,10 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("nothing is said of uploads: %s", r.Do)
 	}
 	w.synced = map[string]bool{"old.txt": true}
-	refuse(t, w, j, Options{}, "1 files in ")
+	refuse(t, w, j, atHand, "1 files in ")
 	w.synced["new.txt"] = true
-	refuse(t, w, j, Options{NoOtherSource: true}, "a PC shows none")
+	refuse(t, w, j, Options{}, "a PC shows none")
+	refuse(t, w, j, Options{OtherSource: func(context.Context) (bool, error) { return false, nil }}, "a PC shows none")
 
 	r := one(t, w, j)
 	w.put(filepath.Join(w.storePrefs(), settingsFile), []byte("torn otherwise"))
@@ -181,7 +186,7 @@ func TestRefusals(t *testing.T) {
 
 	w = newWorld(t)
 	w.signIn(w.classicPrefs())
-	refuse(t, w, journal(t, w), Options{}, "not where they are looked for")
+	refuse(t, w, journal(t, w), atHand, "not where they are looked for")
 }
 
 func TestStartThatDoesNotCome(t *testing.T) {

@@ -203,8 +203,8 @@ func (p prefix) repairICloud(t *testing.T, exe string) {
 		}
 		defer c.Wait()
 	}
-	doctor := []string{"doctor", "--provider", "icloud", "--json"}
-	out := p.untilSaid(t, exe, "iCloudServices, iCloudDrive", "doctor", "--provider", "icloud")
+	doctor := []string{"doctor", "--provider", "icloud", "--json", "--other-device"}
+	out := p.untilSaid(t, exe, "iCloudServices, iCloudDrive", "doctor", "--provider", "icloud", "--other-device")
 	for _, want := range []string{"state-damaged", "iCloudServices", accountsFile} {
 		if !strings.Contains(out, want) {
 			t.Errorf("not said: %s\n%s", want, out)
