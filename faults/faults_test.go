@@ -60,15 +60,15 @@ var icloudLines = map[string][]string{
 	"region-wrong":           {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"}, // rclone tells its domain nowhere
 	"access-not-approved":    {"icloudpd", "icloudpy", "docker-icloudpd", "rclone"},              // the others may do without that data
 	"app-password":           {"docker-icloudpd", "rclone"},                                      // the others keep no password
-	"state-not-persisted":    {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud"},
+	"state-not-persisted":    {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
 	"services-disagree":      {"mac"},
 	"change-pending":         {"guide"},
 	"icloud-state-damaged":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone", "mac", "windows"},
-	"icloud-password-wrong":  {"icloudpd", "mac"}, // of the open clients it alone keeps the last status
+	"icloud-password-wrong":  {"icloudpd", "docker-icloudpd", "mac"}, // the other open clients keep no last status
 	"icloud-code-wrong":      {"mac", "text"},
 	"icloud-unreachable":     {"mac"},
 	"icloud-account-locked":  {"mac"},
-	"icloud-client-outdated": {"mac", "icloudpd", "pyicloud", "icloudpy"},
+	"icloud-client-outdated": {"mac", "icloudpd", "pyicloud", "icloudpy", "icloud3", "docker-icloudpd"},
 	"provisioning-refused":   {"text", "mac"},
 	"security-keys":          {"text"},
 	"rate-limited":           {"text"},
