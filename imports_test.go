@@ -30,6 +30,7 @@ var allowed = []struct {
 	{"code", ""},
 	{"device", ""},
 	{"opaque", ""},
+	{"identifier", ""},
 	{"api", "cause policy"},
 	{"docs", ""},
 
@@ -41,15 +42,15 @@ var allowed = []struct {
 	{"incident", "cause store"},
 	{"gate", "cause incident policy store"},
 	{"session", "cause gate incident keys store"},
-	{"signin", "cause code gate incident keys lockout message opaque store"},
-	{"account", "cause code gate incident keys lockout message opaque policy session signin store"},
-	{"passkey", "cause gate incident keys message session signin store"},
-	{"recovery", "cause gate incident keys opaque session signin store"},
-	{"desk", "cause gate incident keys lockout recovery session signin store"},
+	{"signin", "cause code gate identifier incident keys lockout message opaque store"},
+	{"account", "cause code gate identifier incident keys lockout message opaque policy session signin store"},
+	{"passkey", "cause gate identifier incident keys message session signin store"},
+	{"recovery", "cause gate identifier incident keys opaque session signin store"},
+	{"desk", "cause gate identifier incident keys lockout recovery session signin store"},
 	{"explain", "cause desk gate incident keys session store"},
 
 	// The device's side.
-	{"agent", "api cause code device opaque policy"},
+	{"agent", "api cause code device identifier opaque policy"},
 	{"doctor", "agent api cause code device opaque policy"},
 	{"doctor/host", "agent api cause device doctor policy"},
 	{"doctor/account", "agent api cause code device doctor doctor/host opaque policy"},
@@ -67,19 +68,19 @@ var allowed = []struct {
 	{"store/sqlite/internal/rows", ""},
 	{"store/sqlite", "lockout store store/sqlite/internal/rows"},
 	{"web", "api cause docs"},
-	{"server", "account api cause desk device explain gate incident keys message message/send opaque passkey policy recovery session signin store web"},
+	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store web"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain gate incident keys message message/send opaque policy server session signin store store/sqlite web"},
-	{"faults", "agent api cause code device opaque policy"},
-	{"faults/matrix", "agent api cause code device faults opaque policy"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain gate identifier incident keys message message/send opaque policy server session signin store store/sqlite web"},
+	{"faults", "agent api cause code device doctor identifier opaque policy"},
+	{"faults/matrix", "agent api cause code device doctor faults identifier opaque policy"},
 	{"bench", "agent api cause code device opaque policy"},
-	{"torture", "agent api cause code device faults lockout opaque policy"},
+	{"torture", "agent api cause code device doctor faults lockout opaque policy"},
 }
 
 var (
-	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "api"}
+	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
 	adapters     = []string{"server", "message/send", "store/sqlite", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
 	serversOnly  = []string{"message", "message/send", "signin", "session", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/message"
@@ -60,6 +61,17 @@ type Service struct {
 	Open     bool            // sign-up without an invitation: only where loopback alone can reach it
 }
 
+// still returns session.ErrNone where the actor's session has ended since the
+// call passed the gate: what two messages do to each other at the same instant
+// is what they would do one after the other.
+func (s *Service) still(tx store.Tx, actor session.Actor) error {
+	n, err := tx.Session(actor.Session.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !n.Ended.IsZero() {
+		return session.ErrNone
+	}
+	return err
+}
+
 // note appends a line about a change; account.Hot is saved with it.
 func (s *Service) note(tx store.Tx, a *store.Subject, what, device string, c gate.Caller) error {
 	line := incident.Content{
@@ -76,14 +88,14 @@ func (s *Service) note(tx store.Tx, a *store.Subject, what, device string, c gat
 // StartSignUp evaluates the new account's blinded password. Each evaluation is
 // counted as a guess is: an evaluation under the identifier's OPRF key is what
 // somebody could later test guesses with (see docs/security.md).
-func (s *Service) StartSignUp(ctx context.Context, identifier, invitation string, request []byte) ([]byte, error) {
-	identifier = signin.Normalise(identifier)
-	if !signin.ValidIdentifier(identifier) {
+func (s *Service) StartSignUp(ctx context.Context, typed, invitation string, request []byte) ([]byte, error) {
+	id := identifier.Normalise(typed)
+	if !identifier.Valid(id) {
 		return nil, ErrIdentifier
 	}
-	key := s.Keys.Lookup(identifier)
+	key := s.Keys.Lookup(id)
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := s.invited(tx, identifier, invitation); err != nil {
+		if err := s.invited(tx, id, invitation); err != nil {
 			return err
 		}
 		a, err := tx.Find(key, store.StandKey(key))
@@ -113,7 +125,7 @@ func (s *Service) StartSignUp(ctx context.Context, identifier, invitation string
 	return response, nil
 }
 
-func (s *Service) invited(tx store.Tx, identifier, invitation string) error {
+func (s *Service) invited(tx store.Tx, id, invitation string) error {
 	if invitation == "" {
 		if s.Open {
 			return nil
@@ -124,16 +136,16 @@ func (s *Service) invited(tx store.Tx, identifier, invitation string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrInvitation
 	}
-	if err == nil && (i.Identifier != identifier || !i.Used.IsZero() || s.Gate.Now().After(i.Expires)) {
+	if err == nil && (i.Identifier != id || !i.Used.IsZero() || s.Gate.Now().After(i.Expires)) {
 		return ErrInvitation
 	}
 	return err
 }
 
 // SignUp makes the account; the calling device is its first.
-func (s *Service) SignUp(ctx context.Context, identifier, invitation string, record []byte, stretch string, c gate.Caller) (signin.SignedIn, *gate.Refusal, error) {
-	identifier = signin.Normalise(identifier)
-	if !signin.ValidIdentifier(identifier) {
+func (s *Service) SignUp(ctx context.Context, typed, invitation string, record []byte, stretch string, c gate.Caller) (signin.SignedIn, *gate.Refusal, error) {
+	id := identifier.Normalise(typed)
+	if !identifier.Valid(id) {
 		return signin.SignedIn{}, nil, ErrIdentifier
 	}
 	if err := opaque.CheckRecord(record); err != nil {
@@ -147,7 +159,7 @@ func (s *Service) SignUp(ctx context.Context, identifier, invitation string, rec
 		return signin.SignedIn{}, refusal, err
 	}
 	a := store.Subject{
-		ID: signin.NewID(), Key: s.Keys.Lookup(identifier), Identifier: identifier, Record: record, Stretch: stretch,
+		ID: signin.NewID(), Key: s.Keys.Lookup(id), Identifier: id, Record: record, Stretch: stretch,
 		Epoch: 1, Created: now, PasswordChanged: now,
 	}
 	d := store.Device{
@@ -157,7 +169,7 @@ func (s *Service) SignUp(ctx context.Context, identifier, invitation string, rec
 	a.PasswordChangedBy = d.ID
 	var n store.Session
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := s.invited(tx, identifier, invitation); err != nil {
+		if err := s.invited(tx, id, invitation); err != nil {
 			return err
 		}
 		found, err := tx.Find(a.Key, store.StandKey(a.Key))
@@ -240,6 +252,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 	now := s.Gate.Now()
 	ended := 0
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(g.Account)
 		if err != nil {
 			return err
@@ -270,6 +285,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id store.ID, c gate.Caller) error {
 	now := s.Gate.Now()
 	return s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(actor.Account.ID)
 		if err != nil {
 			return err
@@ -308,6 +326,9 @@ func (s *Service) MakePass(ctx context.Context, actor session.Actor, c gate.Call
 	secret := newSecret()
 	p := store.Pass{Hash: signin.HashPass(secret), Account: actor.Account.ID, MadeBy: actor.Device.ID, Created: now, Expires: now.Add(PassLife)}
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
 		a, err := tx.Subject(actor.Account.ID)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/code"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
@@ -51,16 +52,16 @@ var phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 // NormaliseAddress makes one spelling of all that mean the same address: of an
 // e-mail address that of an identifier, of a phone number + and digits (E.164).
 func NormaliseAddress(kind, typed string) (string, error) {
-	if len(typed) > 2*signin.MaxIdentifier {
+	if len(typed) > 2*identifier.Max {
 		return "", ErrAddress
 	}
 	switch kind {
 	case store.Email:
-		value := signin.Normalise(typed)
+		value := identifier.Normalise(typed)
 		local, domain, _ := strings.Cut(value, "@")
 		// What an e-mail address may hold in quotes or brackets has no place in
 		// ours: it is also what injects headers.
-		if signin.ValidIdentifier(value) && local != "" && emailDomain.MatchString(domain) && emailLocal.MatchString(local) {
+		if identifier.Valid(value) && local != "" && emailDomain.MatchString(domain) && emailLocal.MatchString(local) {
 			return value, nil
 		}
 	case store.Phone:

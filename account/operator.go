@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/policy"
 	"readmit.dev/readmit/signin"
@@ -19,14 +20,14 @@ var operator = gate.Caller{Name: "operator", Shown: "operator", Address: "local"
 // Invite lets the person with this identifier sign up. For an account that
 // exists it makes a pass that stands in for the code of one new device, for
 // somebody who has no enrolled device left; the password is needed all the same.
-func (s *Service) Invite(ctx context.Context, identifier string) (string, time.Time, error) {
-	identifier = signin.Normalise(identifier)
-	if !signin.ValidIdentifier(identifier) {
+func (s *Service) Invite(ctx context.Context, typed string) (string, time.Time, error) {
+	id := identifier.Normalise(typed)
+	if !identifier.Valid(id) {
 		return "", time.Time{}, ErrIdentifier
 	}
 	now := s.Gate.Now()
 	secret := newSecret()
-	key := s.Keys.Lookup(identifier)
+	key := s.Keys.Lookup(id)
 	expires := now.Add(InvitationLife)
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
 		a, err := tx.Find(key, store.StandKey(key))
@@ -34,7 +35,7 @@ func (s *Service) Invite(ctx context.Context, identifier string) (string, time.T
 			return err
 		}
 		if a.Ghost {
-			return tx.AddInvitation(store.Invitation{Hash: signin.HashPass(secret), Identifier: identifier, Created: now, Expires: expires})
+			return tx.AddInvitation(store.Invitation{Hash: signin.HashPass(secret), Identifier: id, Created: now, Expires: expires})
 		}
 		if err := tx.AddPass(store.Pass{Hash: signin.HashPass(secret), Account: a.ID, Created: now, Expires: expires}); err != nil {
 			return err
@@ -84,8 +85,8 @@ func (s *Service) change(ctx context.Context, identifier, what string, f func(*s
 	})
 }
 
-func (s *Service) find(tx store.Tx, identifier string) (store.Subject, error) {
-	key := s.Keys.Lookup(signin.Normalise(identifier))
+func (s *Service) find(tx store.Tx, typed string) (store.Subject, error) {
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	a, err := tx.Find(key, store.StandKey(key))
 	if err == nil && a.Ghost {
 		err = ErrNoAccount

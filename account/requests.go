@@ -2,6 +2,8 @@ package account
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"readmit.dev/readmit/code"
@@ -46,6 +48,9 @@ func (s *Service) Requests(ctx context.Context, actor session.Actor) ([]store.Re
 
 func (s *Service) markSeen(tx store.Tx, id store.ID, actor session.Actor) error {
 	r, err := tx.Request(id)
+	if errors.Is(err, store.ErrNotFound) { // it has given way to newer ones since
+		return nil
+	}
 	if err != nil || !r.Seen.IsZero() {
 		return err
 	}
@@ -54,7 +59,9 @@ func (s *Service) markSeen(tx store.Tx, id store.ID, actor session.Actor) error 
 }
 
 // Allow lets the new device in if it knows the code, and returns the code of
-// the moment and how long it stays. Asking again gives the next one.
+// the moment and how long it stays. Asking again gives the next one. Where
+// another device has allowed it, its code is shown here too: two that took turns
+// would make each other's worthless.
 func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string, c gate.Caller) (store.Request, code.Code, time.Duration, error) {
 	var r store.Request
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -62,7 +69,12 @@ func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string
 		if r, err = s.waiting(tx, actor, shortID); err != nil {
 			return err
 		}
-		if !r.Allowed.IsZero() && r.AllowedBy == actor.Device.ID {
+		devices, err := tx.Devices(actor.Account.ID)
+		if err != nil {
+			return err
+		}
+		enrolled := func(d store.Device) bool { return d.ID == r.AllowedBy && d.Removed.IsZero() }
+		if !r.Allowed.IsZero() && slices.ContainsFunc(devices, enrolled) {
 			return nil
 		}
 		now := s.Gate.Now()
@@ -109,6 +121,9 @@ func (s *Service) Deny(ctx context.Context, actor session.Actor, shortID string,
 }
 
 func (s *Service) waiting(tx store.Tx, actor session.Actor, shortID string) (store.Request, error) {
+	if err := s.still(tx, actor); err != nil {
+		return store.Request{}, err
+	}
 	all, err := tx.Requests(actor.Account.ID)
 	if err != nil {
 		return store.Request{}, err

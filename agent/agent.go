@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/device"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/opaque"
 )
 
@@ -125,11 +124,14 @@ func (a *Agent) call(ctx context.Context, c *Client, account, what, path string,
 
 // SignUp creates the account with this device as its first.
 func (a *Agent) SignUp(ctx context.Context, server, account, invitation, password, name string) error {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return err
+	}
 	id, key, err := a.key()
 	if err != nil {
 		return err
@@ -224,5 +226,5 @@ func (a *Agent) token(value string, seconds int) Token {
 
 // sameAccount compares identifiers as the account server does.
 func sameAccount(x, y string) bool {
-	return norm.NFC.String(strings.ToLower(strings.TrimSpace(x))) == norm.NFC.String(strings.ToLower(strings.TrimSpace(y)))
+	return identifier.Normalise(x) == identifier.Normalise(y)
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
@@ -136,7 +137,12 @@ func (e *AddressError) Error() string {
 
 // Ready asks whether the server can keep what it must.
 func (c *Client) Ready(ctx context.Context) error {
-	return c.do(ctx, http.MethodGet, api.PathReady, nil, "", nil)
+	var word string
+	err := c.do(ctx, http.MethodGet, api.PathReady, nil, "", &word)
+	if err == nil && strings.TrimSpace(word) != "ready" {
+		err = &UnreachableError{c.Server, OtherServer, errors.New("a page where a word was expected")}
+	}
+	return err
 }
 
 // Call makes a signed call. A refusal comes back as *api.Problem, a server
@@ -193,10 +199,18 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, proof
 	if err != nil {
 		return &UnreachableError{c.Server, Why(err), err}
 	}
-	if answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusOK && out == nil {
+	// Networks for guests answer for everybody, with 200 or 204 as they like. What
+	// is not of the form that was asked for is not the account server's, nor is
+	// what came of a signed call without a nonce for the next one.
+	own := method == http.MethodGet || answer.Header.Get(api.HeaderNonce) != ""
+	word, plain := out.(*string)
+	switch ok := answer.StatusCode == http.StatusOK && own; {
+	case answer.StatusCode == http.StatusNoContent && own && out == nil:
 		return nil
-	}
-	if answer.StatusCode == http.StatusOK && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") {
+	case ok && plain:
+		*word = string(b)
+		return nil
+	case ok && out != nil && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json"):
 		if err := json.Unmarshal(b, out); err != nil {
 			return &UnreachableError{c.Server, OtherServer, err}
 		}
@@ -224,6 +238,7 @@ func Why(err error) string {
 		name      x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
+		header    textproto.ProtocolError
 		timeout   net.Error
 	)
 	switch {
@@ -248,6 +263,9 @@ func Why(err error) string {
 		return NoRoute
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return TimedOut
+	// What answers and does not speak HTTP; net/http has no type for the first.
+	case strings.Contains(err.Error(), "malformed HTTP"), errors.As(err, &header):
+		return OtherServer
 	}
 	return CutOff
 }

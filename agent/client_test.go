@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"os"
 	"strings"
 	"syscall"
@@ -219,6 +220,9 @@ func TestWhy(t *testing.T) {
 		"never answers":            {"http://" + listen(t, func(net.Conn) { <-quit }), TimedOut},
 		"never answers, TLS":       {"https://" + listen(t, func(net.Conn) { <-quit }), TimedOut},
 		"breaks off in the answer": {"http://" + listen(t, answer("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")), CutOff},
+		"speaks anything but HTTP": {"http://" + listen(t, answer("220 mail.example.org ESMTP\r\n")), OtherServer},
+		"half speaks HTTP":         {"http://" + listen(t, answer("HTTP/1.1 200 OK\r\nno header\r\n\r\n")), OtherServer},
+		"has an odd status":        {"http://" + listen(t, answer("HTTP/1.1 fine\r\n\r\n")), OtherServer},
 		"is another authority's":   {serveTLS(t, foreign.issue(t, newKey(t), nil)), Untrusted},
 		"has expired":              {serveTLS(t, ca.issue(t, newKey(t), func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })), CertExpired},
 		"begins tomorrow": {serveTLS(t, ca.issue(t, newKey(t), func(c *x509.Certificate) {
@@ -260,6 +264,7 @@ func TestWhyOfErrors(t *testing.T) {
 		ConnRefused: {dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
 		TimedOut:    {dial(context.DeadlineExceeded), dial(os.NewSyscallError("connect", syscall.ETIMEDOUT))},
 		CutOff:      {io.EOF, io.ErrUnexpectedEOF, dial(os.NewSyscallError("read", syscall.ECONNRESET)), errors.New("another")},
+		OtherServer: {fmt.Errorf("Get: %w", textproto.ProtocolError("malformed MIME header"))},
 	} {
 		for _, err := range errs {
 			if got := Why(err); got != want {
@@ -309,6 +314,34 @@ func TestOtherServers(t *testing.T) {
 			_, err := client(t, s.URL, nil).Hello(t.Context())
 			if got := why(t, err); got != OtherServer {
 				t.Errorf("told as %s", got)
+			}
+		})
+	}
+}
+
+// One that comes between two calls: what it says to everybody is no answer to
+// what was asked, neither done nor ready nor a token.
+func TestGuestNetworkInBetween(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"a page":          typed("text/html", "<html>Welcome: are you ready?</html>"),
+		"nothing at all":  func(http.ResponseWriter, *http.Request) {},
+		"no content":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"JSON of another": typed("application/json", `{"status":"ok"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(handler)
+			defer s.Close()
+			c := client(t, s.URL, nil)
+			c.nonce = "one"
+			if got := why(t, c.Ready(t.Context())); got != OtherServer {
+				t.Errorf("ready: told as %s", got)
+			}
+			if got := why(t, c.Call(t.Context(), api.PathSignOut, api.Signed{}, nil)); got != OtherServer {
+				t.Errorf("done: told as %s", got)
+			}
+			var out api.Token
+			if got := why(t, c.Call(t.Context(), api.PathToken, api.TokenRequest{}, &out)); got != OtherServer {
+				t.Errorf("token: told as %s", got)
 			}
 		})
 	}

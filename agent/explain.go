@@ -20,7 +20,7 @@ var ErrNoServer = errors.New("this device knows neither that incident nor an acc
 // what the server allows.
 const clockTolerance = 5 * time.Minute
 
-// Explained is an explanation, and what its remedies' placeholders stand for.
+// Explained is an explanation, and what the words in braces of its remedies stand for.
 type Explained struct {
 	cause.Report
 	Server  string

@@ -9,6 +9,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -109,6 +110,23 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("this device's state is damaged: %s is %s", e.File, e.Problem)
 }
 
+// WriteError says that the home does not take a file: a full disk, a folder that
+// is not ours to write.
+type WriteError struct {
+	Path string
+	err  error
+}
+
+func (e *WriteError) Error() string {
+	err := e.err
+	if p := new(fs.PathError); errors.As(err, &p) {
+		err = p.Err // the file beside it is of no interest
+	}
+	return fmt.Sprintf("this device's state cannot be written: %s: %v", e.Path, err)
+}
+
+func (e *WriteError) Unwrap() error { return e.err }
+
 // Home is the folder in which a device keeps its state.
 type Home struct{ dir string }
 
@@ -136,11 +154,41 @@ func (h Home) Path(name string) string { return filepath.Join(h.dir, name) }
 func (h Home) Dir() string { return h.dir }
 
 // Lock waits until no other command changes this home.
-func (h Home) Lock() (unlock func(), err error) { return lock(h.Path(lockFile)) }
+func (h Home) Lock(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(lockFile))
+}
 
 // LockRepairs waits until no other command examines or repairs this home. Its
 // holder takes Lock as well while it changes something.
-func (h Home) LockRepairs() (unlock func(), err error) { return lock(h.Path(repairLock)) }
+func (h Home) LockRepairs(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(repairLock))
+}
+
+// lock waits for a file's lock, which ends with unlock or with the process, or
+// for the interruption of the command: the system's own waiting does not end
+// when Ctrl-C is caught.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- exclusively(f) }()
+	select {
+	case err := <-locked:
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		go func() { // whoever gives up must not keep what comes after all
+			<-locked
+			f.Close()
+		}()
+		return nil, ctx.Err()
+	}
+}
 
 type wrapped struct {
 	Version int             `json:"version"`
@@ -204,20 +252,47 @@ func (h Home) Save(name string, v any) error {
 	return h.WriteWhole(name, b)
 }
 
-// WriteWhole puts bytes in place of a file, synced before the old ones go.
-func (h Home) WriteWhole(name string, b []byte) error {
-	path := h.Path(name)
+// room is more than all that a sign-in writes.
+const room = 32 << 10
+
+// Room reports with a WriteError that the home has no room for what a sign-in
+// writes: known before the account server has ended what this device had.
+func (h Home) Room() error {
+	f, err := beside(h.Path(SessionFile), make([]byte, room))
+	if err == nil {
+		err = os.Remove(f)
+	}
+	if err != nil {
+		return &WriteError{h.dir, err}
+	}
+	return nil
+}
+
+// beside writes a new file in the folder of another, and leaves none where that
+// fails.
+func beside(path string, b []byte) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer os.Remove(f.Name())
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		os.Remove(f.Name())
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
+	return f.Name(), err
+}
+
+// WriteWhole puts bytes in place of a file, synced before the old ones go. It
+// returns a WriteError.
+func (h Home) WriteWhole(name string, b []byte) error {
+	path := h.Path(name)
+	written, err := beside(path, b)
+	if err != nil {
+		return &WriteError{path, err}
+	}
+	if err := os.Rename(written, path); err != nil {
+		os.Remove(written)
+		return &WriteError{path, err}
 	}
 	if d, err := os.Open(filepath.Dir(path)); err == nil {
 		defer d.Close()

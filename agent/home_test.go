@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -271,8 +272,9 @@ func TestSaveThatFails(t *testing.T) {
 	if err := h.Save(IncidentsDir, identity); err == nil {
 		t.Error("saved in place of a folder")
 	}
-	if err := h.Save(filepath.Join("none", "file"), identity); err == nil {
-		t.Error("saved in a folder that is not there")
+	err := h.Save(filepath.Join("none", "file"), identity)
+	if e := new(WriteError); !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), h.Path(filepath.Join("none", "file"))) {
+		t.Errorf("saved in a folder that is not there: %v", err)
 	}
 	files, err := os.ReadDir(h.Dir())
 	if err != nil || len(files) != 2 {
@@ -330,13 +332,13 @@ func TestIncidents(t *testing.T) {
 
 func TestLockIsHeldByOne(t *testing.T) {
 	h := newHome(t)
-	unlock, err := h.Lock()
+	unlock, err := h.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan func())
 	go func() {
-		second, err := h.Lock()
+		second, err := h.Lock(t.Context())
 		if err != nil {
 			second = nil
 		}
@@ -346,6 +348,11 @@ func TestLockIsHeldByOne(t *testing.T) {
 	case <-got:
 		t.Fatal("two commands hold the lock")
 	case <-time.After(50 * time.Millisecond):
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if _, err := h.Lock(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a command that waits cannot be interrupted: %v", err)
 	}
 	unlock()
 	second := <-got

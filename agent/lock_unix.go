@@ -8,15 +8,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock waits for a file's lock, which ends with unlock or with the process.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
+// exclusively waits for a file's lock, which ends with the file.
+func exclusively(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX) }

@@ -54,10 +54,13 @@ func (a *Agent) about(ctx context.Context, what, path, thing string, out any) er
 	return a.call(ctx, c, id.Account, what, path, in, out)
 }
 
+// TokenLife is how long an access token lives.
+const TokenLife = 5 * time.Minute
+
 // Token returns an access token that is good for minValid at least, from what
 // is in hand or from the server. Many callers at once cause one refresh.
 func (a *Agent) Token(ctx context.Context, audience string, minValid time.Duration) (Token, error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return Token{}, err
 	}
@@ -67,8 +70,12 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 		return Token{}, err
 	}
 	defer c.Close()
-	if t, ok := s.Tokens[audience]; ok && t.Expires.Sub(a.Now()) >= minValid {
-		return t, nil
+	if t, ok := s.Tokens[audience]; ok {
+		// One that seems to live longer than any was had before the clock was set
+		// back, and may have ended.
+		if left := t.Expires.Sub(a.Now()); left >= minValid && left <= TokenLife {
+			return t, nil
+		}
 	}
 	var got api.Token
 	if err := a.call(ctx, c, id.Account, "token", api.PathToken, api.TokenRequest{Session: s.ID, Audience: audience}, &got); err != nil {
@@ -119,7 +126,7 @@ func (a *Agent) Restore(ctx context.Context) ([]byte, error) {
 // SignOut ends the session, here and at the server. A session that the server
 // ended before is gone here all the same; ended says so.
 func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -22,11 +22,14 @@ const formerDir = "former"
 // SignIn proves the password. It returns an attempt, which is kept, when the
 // server wants a code from an enrolled device; nil when the device is signed in.
 func (a *Agent) SignIn(ctx context.Context, server, account, password, pass, name string) (*Attempt, error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return nil, err
+	}
 	id, key, err := a.key()
 	if err != nil {
 		return nil, err
@@ -96,11 +99,14 @@ func (a *Agent) GiveCode(ctx context.Context, digits string) error {
 		}
 		digits = string(c)
 	}
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := a.Home.Room(); err != nil {
+		return err
+	}
 	t, err := a.Waiting()
 	if err != nil {
 		return err
@@ -121,7 +127,7 @@ func (a *Agent) GiveCode(ctx context.Context, digits string) error {
 // ChangePassword proves the present password afresh and sets another. It
 // returns how many other sessions ended.
 func (a *Agent) ChangePassword(ctx context.Context, present, next string) (ended int, err error) {
-	unlock, err := a.Home.Lock()
+	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -109,7 +109,7 @@ var checks = map[Check]spec{
 	CheckClock:         {want: duration, got: duration},
 	CheckStore:         words("writable", "not-writable"),
 	CheckServer:        words("ready", "not-ready", "other-answer"),
-	CheckName:          words("resolves", "no-such-name", "no-answer"),
+	CheckName:          words("resolves", "no-such-name", "no-answer", "hosts-file"),
 	CheckConnection:    words("open", "refused", "timed-out", "no-route", "cut-off", "other-server"),
 	CheckTLS:           words("trusted", "untrusted", "wrong-name", "expired", "no-tls"),
 	CheckTLSKey:        {want: fingerprint, got: fingerprint},

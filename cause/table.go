@@ -17,7 +17,7 @@ var table = []Row{
 		},
 	},
 	{
-		Code: "state-damaged", Title: "This device's Readmit state is damaged", Audience: Anyone,
+		Code: "state-damaged", Title: "State kept on this device is damaged", Audience: Anyone,
 		Proof: CheckStateFile, With: []Check{CheckStateName, CheckStateAside},
 		Remedies: []Remedy{
 			{By: ADevice, Do: "Move the damaged file aside and restore it from what is intact.", Argv: doctor, Undo: true},

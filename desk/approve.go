@@ -6,6 +6,7 @@ import (
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
@@ -95,14 +96,14 @@ func (s *Service) said(tx store.Tx, a *store.Subject, what, reference, by string
 
 // ApproveByCode is Approve for an owner who has no device left: it uses up a
 // recovery code. Whoever has none is told the same of every identifier.
-func (s *Service) ApproveByCode(ctx context.Context, identifier, reference, code string, c gate.Caller) (store.ID, *gate.Refusal, error) {
-	if len(identifier) > signin.MaxIdentifier || len(code) > 64 {
+func (s *Service) ApproveByCode(ctx context.Context, typed, reference, code string, c gate.Caller) (store.ID, *gate.Refusal, error) {
+	if len(typed) > identifier.Max || len(code) > 64 {
 		return store.ID{}, nil, signin.ErrForm
 	}
 	if err := s.Recovery.Slow(c); err != nil {
 		return store.ID{}, nil, err
 	}
-	key := s.Keys.Lookup(signin.Normalise(identifier))
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	var content incident.Content
 	var of store.ID
 	err := s.Store.Update(ctx, func(tx store.Tx) error {

@@ -24,6 +24,7 @@ import (
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/recovery"
@@ -119,14 +120,14 @@ func (s *Service) agent(tx store.Tx, actor session.Actor) error {
 }
 
 // meet is what begins each of the desk's calls.
-func (s *Service) meet(tx store.Tx, actor session.Actor, identifier string) (store.Subject, error) {
+func (s *Service) meet(tx store.Tx, actor session.Actor, typed string) (store.Subject, error) {
 	if err := s.agent(tx, actor); err != nil {
 		return store.Subject{}, err
 	}
-	if len(identifier) > signin.MaxIdentifier {
+	if len(typed) > identifier.Max {
 		return store.Subject{}, ErrNoAccount
 	}
-	key := s.Keys.Lookup(signin.Normalise(identifier))
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	a, err := tx.Find(key, store.StandKey(key))
 	switch {
 	case err != nil:
@@ -190,10 +191,10 @@ type Act struct {
 }
 
 // Account finds an account. That somebody did is a line the owner sees.
-func (s *Service) Account(ctx context.Context, actor session.Actor, identifier string, c gate.Caller) (Known, error) {
+func (s *Service) Account(ctx context.Context, actor session.Actor, typed string, c gate.Caller) (Known, error) {
 	var out Known
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		a, err := s.meet(tx, actor, identifier)
+		a, err := s.meet(tx, actor, typed)
 		if err != nil {
 			return err
 		}

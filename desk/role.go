@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
@@ -18,10 +19,10 @@ type Agent struct {
 
 // SetRole gives an account the role of an agent, or takes it. It is the
 // operator's call.
-func (s *Service) SetRole(ctx context.Context, identifier string, may bool) error {
+func (s *Service) SetRole(ctx context.Context, typed string, may bool) error {
 	now := s.Gate.Now()
 	return s.Store.Update(ctx, func(tx store.Tx) error {
-		key := s.Keys.Lookup(signin.Normalise(identifier))
+		key := s.Keys.Lookup(identifier.Normalise(typed))
 		a, err := tx.Find(key, store.StandKey(key))
 		if err != nil {
 			return err

@@ -137,7 +137,25 @@ func (j *Journal) takeBack(e *Entry, moves []Moved, why error) error {
 	if err := j.tick(); err != nil {
 		return errors.Join(why, err)
 	}
-	return errors.Join(fmt.Errorf("nothing was changed: %w", why), os.RemoveAll(j.Kept(*e)))
+	if err := j.forget(e); err != nil {
+		return errors.Join(why, err)
+	}
+	return fmt.Errorf("nothing was changed: %w", why)
+}
+
+// forget drops an entry that has come to nothing, whole or not at all: half of
+// one would be a damaged journal.
+func (j *Journal) forget(e *Entry) error {
+	root := filepath.Join(j.Dir, repairsDir)
+	gone, err := os.MkdirTemp(root, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(gone) // what stays of it is in nobody's way
+	if err := rename(j.Kept(*e), filepath.Join(gone, e.ID)); err != nil {
+		return err
+	}
+	return syncDir(root)
 }
 
 // stop stops the programs of an entry, in order.

@@ -15,7 +15,7 @@ import (
 // owner lets them. Whether they may is judged in the transaction that records
 // the look, so that nobody is told after the approval or the role was taken.
 func (s *Service) ForDesk(ctx context.Context, actor session.Actor, identifier, reference string, c gate.Caller) (cause.Report, error) {
-	if !s.limit.allow(c.Key, s.Gate.Now()) {
+	if !s.enrolled.allow(c.Key, s.Gate.Now()) {
 		return cause.Report{}, ErrSlow
 	}
 	var content incident.Content

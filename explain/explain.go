@@ -35,12 +35,12 @@ var (
 
 // Service explains.
 type Service struct {
-	Store    store.Store
-	Gate     *gate.Gate
-	Keys     *keys.Ring
-	Sessions *session.Service
-	Desk     *desk.Service
-	limit    limiter
+	Store               store.Store
+	Gate                *gate.Gate
+	Keys                *keys.Ring
+	Sessions            *session.Service
+	Desk                *desk.Service
+	strangers, enrolled limiter // so that strangers, of any number of keys, slow only each other
 }
 
 // Ask is one question.
@@ -59,9 +59,6 @@ func (s *Service) Explain(ctx context.Context, ask Ask) (cause.Report, error) {
 		if f.Seen() != cause.ByDevice {
 			return cause.Report{}, ErrEvidence
 		}
-	}
-	if !s.limit.allow(ask.Caller.Key, s.Gate.Now()) {
-		return cause.Report{}, ErrSlow
 	}
 	var content incident.Content
 	if ask.Incident != "" {
@@ -86,16 +83,25 @@ func (s *Service) Explain(ctx context.Context, ask Ask) (cause.Report, error) {
 		}
 		if ask.Incident == "" {
 			account = actor.Account.ID
-			if account.IsZero() {
-				return nil
-			}
+		}
+		limit := &s.strangers
+		if !account.IsZero() {
 			var err error
-			if content, err = lookup(tx, account, ask.Reference); err != nil {
+			if to, err = audience(tx, account, actor, ask.Caller.Key); err != nil {
 				return err
 			}
+			if to != cause.Anyone {
+				limit = &s.enrolled
+			}
+		}
+		if !limit.allow(ask.Caller.Key, s.Gate.Now()) {
+			return ErrSlow
+		}
+		if ask.Incident != "" || account.IsZero() {
+			return nil
 		}
 		var err error
-		to, err = audience(tx, account, actor, ask.Caller.Key)
+		content, err = lookup(tx, account, ask.Reference)
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	newer DATABASE                             a newer server has changed the schema of this database
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
+//	jar, object, rclone, line, client, text, shown, snapshot, repaired, undone      iCloud's: see icloud.go
 //	made, named CAUSE AUDIENCE, remedied, signed-in DEVICE     the steps of the matrix
 func commands() map[string]commandFunc {
 	all := map[string]commandFunc{
@@ -59,6 +61,7 @@ func commands() map[string]commandFunc {
 		"serve": onWorld((*world).serve), "newer": newer, "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}
+	maps.Copy(all, icloudCommands())
 	for _, d := range devices {
 		all[d] = onWorld(func(w *world, ts *testscript.TestScript, neg bool, args []string) { w.readmit(ts, d, neg, args...) })
 	}

@@ -59,7 +59,7 @@ func Build(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return buildPeers(dir)
 }
 
 // Passwords that every script finds in files of these names.

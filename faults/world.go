@@ -29,7 +29,9 @@ type world struct {
 	updated []string // devices with the newer program
 	path    *path    // what lies between, when it is not the loopback alone
 
-	recoveries map[string]*recovering // by device
+	recoveries          map[string]*recovering // by device
+	lineKey, lineClient string                 // the line of the matrix that is worked on
+	sums                map[string]string      // of folders, before a repair
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }

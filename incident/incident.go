@@ -27,7 +27,7 @@ const size = 2048
 
 var (
 	// ErrUnknown: not an incident of this server.
-	ErrUnknown = errors.New("not an incident of this server")
+	ErrUnknown = errors.New("this is neither a reference, such as 4K7Q-9FXM, nor an incident of this server")
 	// ErrTooOld: the incident is older than OpenFor.
 	ErrTooOld = errors.New("the incident is too old to be explained")
 )

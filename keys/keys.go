@@ -85,11 +85,17 @@ type Ring struct {
 	set    atomic.Pointer[set]
 }
 
-// Master reads the master key from the data folder, or makes it there.
+// Master reads the master key from the data folder, or makes it there, where
+// there is no database either: each of the two is of no use without the other.
 func Master(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "master.key")
+	path, database := filepath.Join(dir, "master.key"), filepath.Join(dir, "readmit.db")
+	there, err := os.Stat(database)
+	empty := errors.Is(err, fs.ErrNotExist) || err == nil && there.Size() == 0
 	b, err := os.ReadFile(path)
 	switch {
+	case err == nil && len(b) == 32 && empty:
+		// To begin anew here would make every account unknown without a word.
+		return nil, fmt.Errorf("%s is there and the database it belongs to is missing or empty: put a backup of %s in its place, or, if no account was ever made here, remove both and start again", path, database)
 	case err == nil && len(b) == 32:
 		return b, nil
 	case err == nil:
@@ -97,7 +103,7 @@ func Master(dir string) ([]byte, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "readmit.db")); err == nil {
+	if !empty {
 		return nil, fmt.Errorf("%s is missing, and without it the database beside it cannot be read: put back the copy that belongs to this data folder", path)
 	}
 	b = make([]byte, 32)

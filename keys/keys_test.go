@@ -328,6 +328,18 @@ func TestMaster(t *testing.T) {
 	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("the master key can be read by others: %s", info.Mode())
 	}
+	database := filepath.Join(dir, "readmit.db")
+	for _, lost := range []func() error{func() error { return nil }, func() error { return os.WriteFile(database, nil, 0o600) }} {
+		if err := lost(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := keys.Master(dir); err == nil || b != nil || !strings.Contains(err.Error(), database) || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("a key whose database was lost is taken for a new one's: %v", err)
+		}
+	}
+	if err := os.WriteFile(database, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if again, err := keys.Master(dir); err != nil || !bytes.Equal(again, made) {
 		t.Errorf("read anew it is another, %v", err)
 	}
@@ -346,9 +358,6 @@ func TestMaster(t *testing.T) {
 	}
 
 	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "readmit.db"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Master(dir); err == nil || !strings.Contains(err.Error(), "put back") {

@@ -32,6 +32,7 @@ import (
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/opaque"
@@ -270,15 +271,15 @@ func isPlace(r store.Recovery, account store.ID) int {
 
 // Start begins a case. The answer is the same for every identifier. word is
 // what the desk has given to the person, or empty.
-func (s *Service) Start(ctx context.Context, identifier, word string, c gate.Caller) (Case, *gate.Refusal, error) {
-	if len(identifier) > signin.MaxIdentifier {
+func (s *Service) Start(ctx context.Context, typed, word string, c gate.Caller) (Case, *gate.Refusal, error) {
+	if len(typed) > identifier.Max {
 		return Case{}, nil, signin.ErrForm
 	}
 	if err := s.Slow(c); err != nil {
 		return Case{}, nil, err
 	}
 	now := s.Gate.Now()
-	key := s.Keys.Lookup(signin.Normalise(identifier))
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	cl := claim{ID: s.newID(), Key: key, By: c.Key, Opened: now}
 	given := s.ofWord(word)
 	content := incident.Content{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -129,13 +130,13 @@ type pending struct {
 
 // SendIdentifiers sends to an e-mail address which accounts have it, if any.
 func (s *Service) SendIdentifiers(email string, c gate.Caller) error {
-	if len(email) > signin.MaxIdentifier {
+	if len(email) > identifier.Max {
 		return signin.ErrForm
 	}
 	if err := s.Slow(c); err != nil {
 		return err
 	}
-	email = signin.Normalise(email)
+	email = identifier.Normalise(email)
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	if len(s.pending.emails) >= pendingAtOnce {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go and Node: strace (failing fsyncs),
-# python3 (whose http.cookiejar writes the jars that are read) and chromium (in
-# which the pages are tested) from the distribution, and the OPAQUE peer from npm.
+# python3 (whose http.cookiejar writes the jars that are read), wine and a C
+# compiler for Windows (to run readmit.exe), and chromium (in which the pages are
+# tested) from the distribution, and the OPAQUE peer from npm.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,8 @@ missing=()
 for program in strace python3 chromium; do
 	command -v "$program" >/dev/null || missing+=("$program")
 done
+command -v wine >/dev/null || missing+=(wine wine64)
+command -v x86_64-w64-mingw32-gcc >/dev/null || missing+=(gcc-mingw-w64-x86-64-win32)
 if [ "${#missing[@]}" -gt 0 ]; then
 	as_root=""
 	[ "$(id -u)" = 0 ] || as_root="sudo"

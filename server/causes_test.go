@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -213,6 +214,23 @@ func TestCauseCodeUndelivered(t *testing.T) {
 	need = late.needCode(jane, password, "")
 	w.clock.advance(11 * time.Minute)
 	wantCode(t, "an attempt of eleven minutes ago", late.code(need, "123456"), api.NotPossible)
+}
+
+// TestCauseOfManyDevices: whose account has more devices than an incident can
+// name is refused and told why like everybody else.
+func TestCauseOfManyDevices(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	for i := range 12 {
+		w.clock.advance(time.Minute)
+		w.another(laptop, jane, fmt.Sprintf("device %d", i))
+	}
+	w.clock.advance(time.Minute)
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	r := laptop.asOwner(t, phone.code(need, ""), "code-undelivered")
+	wantEvidence(t, r, cause.CheckPromptDevice, "device 11")
+	laptop.asOwner(t, phone.code(need, "000000"), "code-undelivered")
 }
 
 func TestCauseFactorMissing(t *testing.T) {

@@ -18,13 +18,17 @@ import (
 // word on where a request came from believed, and only its own, the last.
 func TestAddressIsTheConnections(t *testing.T) {
 	const connection, told = "192.0.2.1", "203.0.113.9"
-	for _, tt := range []struct{ proxy, header, want string }{
+	for _, tt := range []struct{ proxy, header, want string }{ // a header for each line
 		{"", told, connection},
 		{"198.51.100.1", told, connection},
 		{connection, told, told},
 		{connection, "10.9.9.9, " + told, told},
 		{connection, told + ", not an address", connection},
 		{connection, "", connection},
+		{connection, "10.9.9.9\n" + told, told},
+		{connection, told + "\n", connection},
+		{connection, "::ffff:" + told, told},
+		{connection, "fe80::1%<zone>", "fe80::1"},
 	} {
 		w := newWorld(t)
 		w.enrolled(jane, "laptop")
@@ -38,7 +42,9 @@ func TestAddressIsTheConnections(t *testing.T) {
 		body, err := json.Marshal(api.SignInStart{Account: jane, Purpose: api.ForSignIn, KE1: ke1, Client: stranger.client()})
 		must(t, err)
 		r := stranger.sign(api.PathSignInStart, body)
-		r.Header.Set("X-Forwarded-For", tt.header)
+		for line := range strings.SplitSeq(tt.header, "\n") {
+			r.Header.Add("X-Forwarded-For", line)
+		}
 		if a := w.serve(w.public, r); a.status != http.StatusOK {
 			t.Fatalf("start: %d", a.status)
 		}

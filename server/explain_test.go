@@ -147,16 +147,26 @@ func TestLooksAreNotPushedOut(t *testing.T) {
 func TestLooksAreLimited(t *testing.T) {
 	w := newWorld(t)
 	laptop := w.enrolled(jane, "laptop")
-	stranger := w.machine("stranger")
-	for stranger.key.Thumbprint()[1] == laptop.key.Thumbprint()[1] { // a bucket of its own
+	stranger, other := w.machine("stranger"), w.machine("other")
+	bucket := func(m *machine) [2]byte { return [2]byte{m.key.Thumbprint()[0] & 3, m.key.Thumbprint()[1]} }
+	for bucket(stranger) != bucket(laptop) { // as one of many strangers has
 		stranger = w.machine("stranger")
 	}
+	for bucket(other) == bucket(stranger) {
+		other = w.machine("other")
+	}
 	ask := api.Explain{Reference: "0000-0000"}
+	refusal := other.fail(jane)
 	for range 30 {
 		wantCode(t, "a look", stranger.call(api.PathExplain, ask, nil), 0)
 	}
 	wantCode(t, "the next look", stranger.call(api.PathExplain, ask, nil), api.TooMany)
-	wantCode(t, "another device's look", laptop.call(api.PathExplain, ask, nil), 0)
+	wantCode(t, "another device's look", other.call(api.PathExplain, ask, nil), 0)
+	wantCode(t, "the holder's look", laptop.call(api.PathExplain, api.Explain{Incident: refusal.Incident}, nil), 0)
+	for range 29 {
+		laptop.asOwner(t, refusal, "password-wrong")
+	}
+	wantCode(t, "the owner's next look", laptop.call(api.PathExplain, api.Explain{Incident: refusal.Incident, Session: laptop.in.Session}, nil), api.TooMany)
 	w.clock.advance(2 * time.Second)
 	wantCode(t, "a look after two seconds", stranger.call(api.PathExplain, ask, nil), 0)
 	wantCode(t, "and one more", stranger.call(api.PathExplain, ask, nil), api.TooMany)

@@ -73,11 +73,15 @@ func (l *logBuffer) bytes() []byte {
 type faulty struct {
 	store.Store
 	failing atomic.Bool
+	before  atomic.Pointer[func()] // runs once, before the next change
 }
 
 func (f *faulty) Update(ctx context.Context, g func(store.Tx) error) error {
 	if f.failing.Load() {
 		return fmt.Errorf("%w: the disk is full", store.ErrUnavailable)
+	}
+	if before := f.before.Swap(nil); before != nil {
+		(*before)()
 	}
 	return f.Store.Update(ctx, g)
 }

@@ -128,6 +128,17 @@ func TestOneMachineWithTwoRequests(t *testing.T) {
 	if waiting > 5 {
 		t.Errorf("%d requests wait for the owner", waiting)
 	}
+	for range 40 {
+		w.machine("crowd").needCode(jane, password, "")
+	}
+	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), &list), 0)
+	if len(list.Requests) != 32 {
+		t.Errorf("%d requests are kept", len(list.Requests))
+	}
+	w.machine("crowd").needCode(jane, password, "") // not seen yet
+	meanwhile := func() { w.machine("crowd").needCode(jane, password, "") }
+	w.store.before.Store(&meanwhile)
+	wantCode(t, "requests, of which one gives way", laptop.call(api.PathRequests, laptop.signed(), nil), 0)
 }
 
 // TestOneKeyAtTwoAccounts: a machine can be enrolled for two accounts, and is
@@ -144,4 +155,119 @@ func TestOneKeyAtTwoAccounts(t *testing.T) {
 	wantCode(t, "refresh of the second", second.refresh(), 0)
 	wantCode(t, "sign-out of the second", second.call(api.PathSignOut, second.signed(), nil), 0)
 	wantCode(t, "refresh of the first", laptop.refresh(), 0)
+}
+
+// TestRemovedDeviceLetsNobodyIn: neither by what it showed nor by what it made.
+func TestRemovedDeviceLetsNobodyIn(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	stolen := w.another(laptop, jane, "stolen")
+	thief, second := w.machine("thief"), w.machine("second")
+	need, other := thief.needCode(jane, password, ""), second.needCode(jane, password, "")
+	shown, offline := stolen.allow(need).Code, stolen.offline()
+	var pass api.Pass
+	wantCode(t, "pass", stolen.call(api.PathPass, stolen.signed(), &pass), 0)
+	remove := api.SignedID{Session: laptop.in.Session, ID: stolen.in.Device[:8]}
+	wantCode(t, "remove", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+
+	laptop.asOwner(t, thief.code(need, shown), "code-wrong")
+	laptop.asOwner(t, second.code(other, offline), "code-undelivered")
+	for range 12 {
+		w.machine("stranger").fail(jane)
+	}
+	_, p := w.machine("third").signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, password)
+	laptop.asOwner(t, p, "locked-by-strangers")
+	wantCode(t, "the code of a device that stays", thief.code(need, laptop.allow(need).Code), 0)
+}
+
+// TestTwoDevicesAllow: what one shows stays good when the other shows it too.
+func TestTwoDevicesAllow(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	desk := w.another(laptop, jane, "desk")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	first := laptop.allow(need).Code
+	lines := len(w.activity(jane))
+	for range 3 {
+		w.clock.advance(3 * time.Second)
+		if again := desk.allow(need).Code; again != first {
+			t.Errorf("the desk shows %s, the laptop %s", again, first)
+		}
+		laptop.allow(need)
+	}
+	if n := len(w.activity(jane)); n != lines {
+		t.Errorf("%d lines more about one that was allowed", n-lines)
+	}
+	wantCode(t, "the first code", phone.code(need, first), 0)
+}
+
+// TestRemovedAtTheSameInstant: a device whose session ends between the check of
+// its message and the change that the message asks for changes nothing. Two
+// devices that remove each other leave one.
+func TestRemovedAtTheSameInstant(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	for what, call := range map[string]func(desk *machine) *api.Problem{
+		"remove": func(desk *machine) *api.Problem {
+			return desk.call(api.PathRemoveDevice, api.SignedID{Session: desk.in.Session, ID: laptop.in.Device[:8]}, nil)
+		},
+		"allow": func(desk *machine) *api.Problem {
+			return desk.call(api.PathAllow, api.SignedID{Session: desk.in.Session, ID: need.Request}, nil)
+		},
+		"deny": func(desk *machine) *api.Problem {
+			return desk.call(api.PathDeny, api.SignedID{Session: desk.in.Session, ID: need.Request}, nil)
+		},
+		"pass": func(desk *machine) *api.Problem { return desk.call(api.PathPass, desk.signed(), nil) },
+	} {
+		desk := w.another(laptop, jane, "desk")
+		meanwhile := func() {
+			remove := api.SignedID{Session: laptop.in.Session, ID: desk.in.Device[:8]}
+			wantCode(t, what+": remove the desk", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+		}
+		w.store.before.Store(&meanwhile)
+		wantCode(t, what, call(desk), api.NotPossible)
+		wantCode(t, what+": refresh", laptop.refresh(), 0)
+	}
+
+	desk := w.another(laptop, jane, "desk")
+	done, p := desk.signInWith(api.SignInStart{Account: jane, Purpose: api.ForPassword}, password)
+	wantCode(t, "grant", p, 0)
+	registration, request, err := opaque.StartRegistration([]byte("another password"))
+	must(t, err)
+	var started api.SignUpStarted
+	wantCode(t, "password start", desk.call(api.PathPasswordStart, api.PasswordStart{Grant: done.Grant, Request: request}, &started), 0)
+	record, _, err := registration.Finish(started.Response, cheap)
+	must(t, err)
+	meanwhile := func() {
+		remove := api.SignedID{Session: laptop.in.Session, ID: desk.in.Device[:8]}
+		wantCode(t, "remove the desk", laptop.call(api.PathRemoveDevice, remove, nil), 0)
+	}
+	w.store.before.Store(&meanwhile)
+	wantCode(t, "password", desk.call(api.PathPasswordFinish, api.PasswordFinish{
+		Grant: done.Grant, Session: desk.in.Session, Record: record, Stretch: wire(cheap),
+	}, nil), api.NotPossible)
+	if out, p := laptop.signIn(jane, password); p != nil || out.SignedIn == nil {
+		t.Errorf("the password is another: %v", p)
+	}
+}
+
+// TestPassEndsWithThePassword: who may have made it need not be the owner.
+func TestPassEndsWithThePassword(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	for range 12 {
+		w.machine("stranger").fail(jane)
+	}
+	var pass api.Pass
+	wantCode(t, "pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	w.clock.advance(time.Second)
+	_, p := laptop.changePassword(jane, password, "another password")
+	wantCode(t, "change", p, 0)
+	_, p = w.machine("phone").signInWith(api.SignInStart{Account: jane, Pass: pass.Pass}, "another password")
+	laptop.asOwner(t, p, "locked-by-strangers")
+	wantCode(t, "a new pass", laptop.call(api.PathPass, laptop.signed(), &pass), 0)
+	w.machine("phone").needCode(jane, "another password", pass.Pass)
 }

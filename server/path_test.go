@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/opaque"
 )
 
 func TestThinPath(t *testing.T) {
@@ -214,4 +216,77 @@ func TestAttemptIsFinishedOnce(t *testing.T) {
 	w.clock.advance(3 * time.Minute)
 	_, p = late.finish()
 	wantCode(t, "finish after three minutes", p, api.NotPossible)
+}
+
+// TestCodeIsForTheAttemptsOwnKey: the right code, in time, by another machine
+// than the one whose password was proved.
+func TestCodeIsForTheAttemptsOwnKey(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone, thief := w.machine("phone"), w.machine("thief")
+	need := phone.needCode(jane, password, "")
+	shown := laptop.allow(need).Code
+	wantCode(t, "by another machine", thief.code(need, shown), api.NotPossible)
+	wantCode(t, "by the one that asked", phone.code(need, shown), 0)
+}
+
+// TestPasswordChangedBeforeTheCode: a password that was proved and is no longer
+// the account's lets nobody in, with the right code either.
+func TestPasswordChangedBeforeTheCode(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	w.clock.advance(time.Second)
+	_, p := laptop.changePassword(jane, password, "another password")
+	wantCode(t, "change", p, 0)
+	r := laptop.asOwner(t, phone.code(need, laptop.allow(need).Code), "password-wrong")
+	wantEvidence(t, r, cause.CheckPassword, "changed-meanwhile")
+}
+
+// TestGrant: a fresh proof of the password is good for one change, by the device
+// that proved it, for five minutes.
+func TestGrant(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	desk := w.another(laptop, jane, "desk")
+	grant := func() api.Bytes {
+		w.clock.advance(time.Second)
+		done, p := laptop.signInWith(api.SignInStart{Account: jane, Purpose: api.ForPassword}, password)
+		wantCode(t, "grant", p, 0)
+		return done.Grant
+	}
+	registration, request, err := opaque.StartRegistration([]byte(password))
+	must(t, err)
+	start := func(m *machine, g api.Bytes) (started api.SignUpStarted, p *api.Problem) {
+		p = m.call(api.PathPasswordStart, api.PasswordStart{Grant: g, Request: request}, &started)
+		return started, p
+	}
+	good := grant()
+	started, p := start(laptop, good)
+	wantCode(t, "start", p, 0)
+	record, _, err := registration.Finish(started.Response, cheap)
+	must(t, err)
+	finish := func(m *machine, g api.Bytes) *api.Problem {
+		return m.call(api.PathPasswordFinish, api.PasswordFinish{Grant: g, Session: m.in.Session, Record: record, Stretch: wire(cheap)}, nil)
+	}
+	_, p = start(desk, good)
+	wantCode(t, "start by another device", p, api.NotPossible)
+	wantCode(t, "finish by another device", finish(desk, good), api.NotPossible)
+	try, p := laptop.start(jane, password)
+	wantCode(t, "sign-in", p, 0)
+	wantCode(t, "the state of a sign-in", finish(laptop, try.started.State), api.NotPossible)
+
+	old := grant()
+	w.clock.advance(5*time.Minute + time.Second)
+	_, p = start(laptop, old)
+	wantCode(t, "start, too late", p, api.NotPossible)
+	wantCode(t, "finish, too late", finish(laptop, old), api.NotPossible)
+
+	good = grant()
+	w.clock.advance(time.Second)
+	wantCode(t, "finish", finish(laptop, good), 0)
+	_, p = start(laptop, good)
+	wantCode(t, "start once more", p, api.NotPossible)
+	wantCode(t, "finish once more", finish(laptop, good), api.NotPossible)
 }

@@ -323,7 +323,8 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h hand
 }
 
 // address is where a request came from: the connection's, or, from the one
-// configured proxy, the last address it added.
+// configured proxy, the last address it added: to the last header of that name,
+// as some proxies add a header of their own to those they were sent.
 func (s *Server) address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -334,9 +335,9 @@ func (s *Server) address(r *http.Request) string {
 		return "local"
 	}
 	if s.proxy.IsValid() && from.Unmap() == s.proxy.Unmap() {
-		list := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		if told, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
-			return told.String()
+			return told.Unmap().WithZone("").String()
 		}
 	}
 	return from.Unmap().String()

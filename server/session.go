@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/explain"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
@@ -95,7 +96,7 @@ func (s *Server) restore(ctx context.Context, c call) (any, error) {
 	if err := decode(c.body, &in); err != nil {
 		return nil, err
 	}
-	a, err := s.sessions.Restore(ctx, s.accounts.Keys.Lookup(signin.Normalise(in.Account)), with(c.caller, "", in.Client))
+	a, err := s.sessions.Restore(ctx, s.accounts.Keys.Lookup(identifier.Normalise(in.Account)), with(c.caller, "", in.Client))
 	if err != nil {
 		return nil, err
 	}

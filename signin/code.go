@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"readmit.dev/readmit/cause"
@@ -21,6 +22,9 @@ const (
 	// again. Ten thousand accounts at this limit are a chance of one in five
 	// that a single guess was right; the norm allows 100 (NIST SP 800-63B-4 §3.2.2).
 	CodeFailureLimit = 20
+	// namedDevices is how many devices a code that did not come is said to have
+	// been waited for from.
+	namedDevices = 3
 	// accepted is how old a code may be: its own period and one more.
 	accepted = 2 * code.Period
 )
@@ -138,8 +142,10 @@ func triesSpent(n int) []cause.Fact {
 	return []cause.Fact{cause.Note(cause.CheckCodeTries, cause.Count(CodeTries-1), cause.Count(n), cause.ByServer)}
 }
 
-// undelivered adds, when no enrolled device has fetched the request, which one
-// was waited for and when it was last seen: at a sign-in, or using its session.
+// undelivered adds, when no enrolled device has fetched the request, which ones
+// were waited for and when each was last seen: at a sign-in, or using its
+// session. Of many it names those seen last: an incident holds no more, and the
+// others help less.
 func undelivered(tx store.Tx, r store.Request, devices []store.Device) ([]cause.Fact, error) {
 	if !r.Seen.IsZero() {
 		return nil, nil
@@ -155,16 +161,20 @@ func undelivered(tx store.Tx, r store.Request, devices []store.Device) ([]cause.
 		}
 	}
 	facts := []cause.Fact{cause.Note(cause.CheckPrompt, cause.Word("fetched"), cause.Word("not-fetched"), cause.ByServer)}
+	var waited []store.Device
 	for _, d := range devices {
 		if d.Removed.IsZero() {
-			seen := d.Hot.LastSeen
-			if used[d.ID].After(seen) {
-				seen = used[d.ID]
+			if used[d.ID].After(d.Hot.LastSeen) {
+				d.Hot.LastSeen = used[d.ID]
 			}
-			facts = append(facts,
-				cause.Note(cause.CheckPromptDevice, cause.Value{}, cause.Name(d.Name), cause.ByServer),
-				cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(seen), cause.ByServer))
+			waited = append(waited, d)
 		}
+	}
+	slices.SortStableFunc(waited, func(a, b store.Device) int { return b.Hot.LastSeen.Compare(a.Hot.LastSeen) })
+	for _, d := range waited[:min(len(waited), namedDevices)] {
+		facts = append(facts,
+			cause.Note(cause.CheckPromptDevice, cause.Value{}, cause.Name(d.Name), cause.ByServer),
+			cause.Note(cause.CheckPromptSeen, cause.Value{}, cause.Instant(d.Hot.LastSeen), cause.ByServer))
 	}
 	return facts, nil
 }
@@ -228,9 +238,13 @@ func (s *Service) verdict(tx store.Tx, r store.Request, devices []store.Device, 
 	if err != nil {
 		return code.Verdict{}, err
 	}
+	living := map[store.ID]bool{}
+	for _, d := range devices {
+		living[d.ID] = d.Removed.IsZero()
+	}
 	var own, others []code.Prompt
 	for _, o := range all {
-		if o.Allowed.IsZero() {
+		if o.Allowed.IsZero() || !living[o.AllowedBy] { // what a device showed ends with it
 			continue
 		}
 		p := code.Prompt{Attempt: o.ID, Device: o.AllowedBy, Shown: o.Allowed}
@@ -242,7 +256,7 @@ func (s *Service) verdict(tx store.Tx, r store.Request, devices []store.Device, 
 	}
 	var sources []code.Device
 	for _, d := range devices {
-		if d.Removed.IsZero() {
+		if living[d.ID] {
 			sources = append(sources, code.Device{
 				ID: d.ID, Secret: s.Keys.CodeSecret(r.Account, d.ID, d.Enrolled),
 				LastUsedStep: d.Hot.LastCodeStep, Skew: d.Hot.Skew, SkewKnown: !d.Hot.LastSeen.IsZero(),

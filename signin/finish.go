@@ -21,6 +21,9 @@ const (
 	// MaxRequests is how many wait at once; the oldest gives way. Prompts by
 	// the dozen are an attack on the owner's patience.
 	MaxRequests = 5
+	// keptRequests is how many are kept in all: whoever knows the password can
+	// make any number, and each is read again for every code of the account.
+	keptRequests = 32
 	// GrantLife is how long a fresh proof of the password allows its change.
 	GrantLife = 5 * time.Minute
 )
@@ -291,14 +294,21 @@ func (st state) request(account store.Subject, c gate.Caller, now time.Time) sto
 }
 
 // makeRoom ends the oldest waiting requests, so that with one more there are
-// no more than MaxRequests.
+// no more than MaxRequests, and drops those that are over, so that there are no
+// more than keptRequests.
 func (s *Service) makeRoom(tx store.Tx, account store.ID) error {
 	requests, err := tx.Requests(account)
 	if err != nil {
 		return err
 	}
 	waiting := 0
-	for _, r := range requests {
+	for i, r := range requests {
+		if i >= keptRequests-1 {
+			if err := tx.DropRequest(r.ID); err != nil {
+				return err
+			}
+			continue
+		}
 		if !r.Done.IsZero() || s.Gate.Now().After(r.Expires) {
 			continue
 		}

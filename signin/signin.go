@@ -30,6 +30,7 @@ import (
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/lockout"
@@ -43,8 +44,6 @@ const (
 	AttemptLife = lockout.AttemptLife
 	// PassTries is how many attempts one pass begins: a slip or two.
 	PassTries = 3
-	// MaxIdentifier is the longest identifier in bytes (RFC 5321 §4.5.3.1.3, less brackets).
-	MaxIdentifier = 254
 )
 
 var (
@@ -155,10 +154,10 @@ func NewID() (id store.ID) {
 // Start opens an attempt. A nil Refusal and error mean that it goes on. The
 // Refusal is the same for everybody but for what anyone may be told.
 func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, error) {
-	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > MaxIdentifier || !slices.Contains(purposes, in.Purpose) {
+	if len(in.KE1) != opaque.KE1Size || len(in.Identifier) > identifier.Max || !slices.Contains(purposes, in.Purpose) {
 		return Started{}, nil, ErrForm
 	}
-	key := s.Keys.Lookup(Normalise(in.Identifier))
+	key := s.Keys.Lookup(identifier.Normalise(in.Identifier))
 	public := s.Gate.Public(in.Caller, true)
 	st := state{
 		Attempt: NewID(), Lane: store.LaneOf(key), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
@@ -186,8 +185,11 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		return Started{}, refusal, err
 	}
 	record := account.Record
-	if !st.Real {
+	switch {
+	case !st.Real:
 		record = nil
+	case len(record) == 0: // an account's, and lost: no stand-in may answer for it
+		return Started{}, nil, opaque.ErrRecord
 	}
 	credential, stand := key, standCredential(key)
 	if !st.Counted && st.Way != withPass {
@@ -323,7 +325,8 @@ func HashPass(pass string) [32]byte {
 	return sha256.Sum256([]byte(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(strings.TrimSpace(pass)))))
 }
 
-// livePass finds a pass of this account that can begin an attempt now.
+// livePass finds a pass of this account that can begin an attempt now. One that
+// a device made ends with the device.
 func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*store.Pass, error) {
 	if len(hash) == 0 {
 		return nil, nil
@@ -338,16 +341,23 @@ func livePass(tx store.Tx, account store.Subject, hash []byte, now time.Time) (*
 	if p.Account != account.ID || !p.Used.IsZero() || p.Tries >= PassTries || now.After(p.Expires) {
 		return nil, nil
 	}
-	return &p, nil
+	if p.MadeBy.IsZero() { // the operator's
+		return &p, nil
+	}
+	devices, err := tx.Devices(account.ID)
+	if slices.ContainsFunc(devices, func(d store.Device) bool { return d.ID == p.MadeBy && d.Removed.IsZero() }) {
+		return &p, nil
+	}
+	return nil, err
 }
 
 // Enrolled reports whether the key is enrolled for the identifier's account.
 // It decides nothing but whose attempt is worked on first.
-func (s *Service) Enrolled(ctx context.Context, identifier string, by store.Thumbprint) (bool, error) {
-	if len(identifier) > MaxIdentifier {
+func (s *Service) Enrolled(ctx context.Context, typed string, by store.Thumbprint) (bool, error) {
+	if len(typed) > identifier.Max {
 		return false, ErrForm
 	}
-	key := s.Keys.Lookup(Normalise(identifier))
+	key := s.Keys.Lookup(identifier.Normalise(typed))
 	known := false
 	err := s.Store.View(ctx, func(tx store.Tx) error {
 		a, err := tx.Find(key, store.StandKey(key))

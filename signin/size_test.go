@@ -2,11 +2,15 @@ package signin
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/code"
+	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/store"
 )
@@ -30,5 +34,54 @@ func TestStateFits(t *testing.T) {
 	t.Log(len(b), len(long))
 	if err != nil || len(b) > stateSize {
 		t.Errorf("%d bytes, %d at most; %v", len(b), stateSize, err)
+	}
+}
+
+// box refuses what a real one would.
+type box struct{}
+
+func (box) Seal(_ string, plain []byte, size int) ([]byte, error) {
+	if len(plain) > size {
+		return nil, fmt.Errorf("%d bytes, %d at most", len(plain), size)
+	}
+	return plain, nil
+}
+
+func (box) Open(string, []byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// few is a store that knows no session.
+type few struct{ store.Tx }
+
+func (few) Sessions(store.ID) ([]store.Session, error) { return nil, nil }
+
+// The longest incident of a code must fit too, however many devices there are
+// and whatever they are called.
+func TestIncidentOfACodeFits(t *testing.T) {
+	long := cause.CleanName(strings.Repeat("𝕏\"", 200))
+	now := time.Now().UTC()
+	names, skews := map[store.ID]string{}, map[store.ID]time.Duration{}
+	var devices []store.Device
+	for range 20 {
+		d := store.Device{ID: NewID(), Name: long, Hot: store.DeviceHot{LastSeen: now}}
+		devices = append(devices, d)
+		names[d.ID], skews[d.ID] = long, -100*time.Hour
+	}
+	waited, err := undelivered(few{}, store.Request{}, devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, outcome := range []code.Outcome{code.Wrong, code.Late, code.Elsewhere, code.ClockOff, code.Used} {
+		c := incident.Content{
+			Account: NewID(), Attempt: NewID(), At: now, What: "code", Outcome: incident.Refused, Device: long, Client: long,
+			Address: "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+			Facts:   wrongCode(code.Verdict{Outcome: outcome, Device: devices[0].ID, Late: 100 * time.Hour, Off: -100 * time.Hour}, names, skews),
+		}
+		if outcome == code.Wrong {
+			c.Facts = append(c.Facts, waited...)
+		}
+		c.Facts = append(c.Facts, triesSpent(CodeTries)...)
+		if _, err := incident.Seal(box{}, c); err != nil {
+			t.Errorf("outcome %d: %v", outcome, err)
+		}
 	}
 }

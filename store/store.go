@@ -277,6 +277,7 @@ type Tx interface {
 	Requests(account ID) ([]Request, error) // newest first
 	AddRequest(Request) error
 	SaveRequest(Request) error
+	DropRequest(ID) error
 
 	Pass(hash [32]byte) (Pass, error)
 	AddPass(Pass) error

@@ -152,6 +152,9 @@ that is too old is told so.`,
 				if flags.Changed("protocol") {
 					p.Protocol = protocol
 				}
+				if err := sound(*p); err != nil {
+					return usageError{err}
+				}
 				if err := call(cmd.Context(), http.MethodPost, api.AdminPolicy, p, &now); err != nil {
 					return err
 				}
@@ -179,6 +182,16 @@ that is too old is told so.`,
 	c.Flags().StringArrayVar(&systems, "system", nil, "`NAME=VERSION`: the oldest version of linux, darwin or windows")
 	c.Flags().IntVar(&protocol, "protocol", 0, "the lowest protocol version")
 	return c
+}
+
+// sound reports what the server would refuse of a policy: it says only that it
+// does.
+func sound(p policy.Policy) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, new(policy.Policy))
 }
 
 func minimums(m map[string]policy.Version, given []string) (map[string]policy.Version, error) {

@@ -86,8 +86,9 @@ func TestEveryCommandIsExplained(t *testing.T) {
 		}
 		for line := range strings.Lines(c.Example) {
 			line, _, _ = strings.Cut(strings.TrimSpace(line), " >")
+			line, _, _ = strings.Cut(line, " <")
 			fields := strings.Fields(line)
-			found, rest, err := newRootCommand(&env{}).Find(fields[1:])
+			found, rest, err := newRootCommand(&env{}).Find(codesLast(fields[1:]))
 			if fields[0] != "readmit" || err != nil {
 				t.Errorf("%s: example %q: %v", path, line, err)
 				continue

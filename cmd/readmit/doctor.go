@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,17 +16,30 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/account"
-	"readmit.dev/readmit/doctor/host"
+	"readmit.dev/readmit/doctor/icloud"
 )
 
+// doctorFlags are the flags of the doctor command.
+type doctorFlags struct {
+	provider, server, client, state string
+	online, fix, dryRun, yes        bool
+	otherDevice                     bool
+	minValid                        time.Duration
+}
+
 func newDoctorCommand(e *env) *cobra.Command {
-	var server string
-	var fix, dryRun, yes bool
+	var f doctorFlags
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Examine this device and its account; repair what can be repaired",
-		Long: `Examine this device and its account, in the order files, network, clock, versions,
-session; name the likeliest cause first, with its evidence.
+		Long: `Examine this device: its Readmit account, and whatever signs it in to iCloud
+(a Mac's or a PC's own software, icloudpd, pyicloud, icloudpy, docker-icloudpd,
+icloud3, rclone). The likeliest cause is named first, with its evidence.
+
+For iCloud nothing leaves this machine, unless --online lets the clock, the names
+and the certificates be looked at; no credential is ever sent. --state names a
+folder or file of a client elsewhere, such as a container's volume. With
+--min-valid 72h trust that ends within three days is a finding, for a cron job.
 
 With --fix, make the repairs this device can make itself. Each is shown before
 it is done, and asked about (--yes answers for you); nothing is destroyed, and
@@ -34,53 +49,188 @@ Exit codes: 0 nothing is wrong, 1 something is, 3 the server could not be asked,
 4 a person has to go on (the command is printed).`,
 		Example: `  readmit doctor
   readmit doctor --fix --dry-run
-  readmit doctor --fix --yes --json`,
+  readmit doctor --fix --yes --json
+  readmit doctor --provider icloud
+  readmit doctor --provider icloud --client icloudpd --state /srv/photos/config --min-valid 72h`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return usageError{err}
+			}
 			a, err := e.agent()
 			if err != nil {
 				return err
 			}
-			if server != "" {
-				if server, err = agent.ParseServer(server); err != nil {
-					return usageError{err}
-				}
-			}
-			d := &examination{e: e, journal: &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now}, examiner: &account.Examiner{Agent: a, Server: server}}
-			return d.run(cmd.Context(), fix && !dryRun, fix || dryRun, yes)
+			d := &doctoring{e: e, agent: a, flags: f, journal: e.journal(a)}
+			return d.run(cmd.Context())
 		},
 	}
-	c.Flags().StringVar(&server, "server", "", "the account server's `URL`, for a device that is not enrolled yet")
-	c.Flags().BoolVar(&fix, "fix", false, "make the repairs this device can make itself")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "show the repairs and make none")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask before a repair")
+	c.Flags().StringVar(&f.provider, "provider", "", "examine this one alone: account or icloud")
+	c.Flags().StringVar(&f.server, "server", "", "the account server's `URL`, for a device that is not enrolled yet")
+	c.Flags().StringVar(&f.client, "client", "auto", "iCloud: the client to examine: auto, "+strings.Join(icloud.Clients(), ", "))
+	c.Flags().StringVar(&f.state, "state", "", "iCloud: the folder or file the client keeps its state in")
+	c.Flags().BoolVar(&f.online, "online", false, "iCloud: look at the clock, names and certificates over the network, without any credential")
+	c.Flags().DurationVar(&f.minValid, "min-valid", 0, "iCloud: how long the provider's trust must last yet")
+	c.Flags().BoolVar(&f.fix, "fix", false, "make the repairs this device can make itself")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "show the repairs and make none")
+	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask before a repair")
+	c.Flags().BoolVar(&f.otherDevice, "other-device", false, "iCloud: you have looked: another device of the account is at hand, signed in, and can show codes")
 	return c
 }
 
-// examination is one run of the doctor command.
-type examination struct {
+func (f *doctorFlags) check() error {
+	switch f.provider {
+	case "", "account", "icloud":
+	default:
+		return fmt.Errorf("--provider %q: there is account and icloud", f.provider)
+	}
+	if f.client == "auto" {
+		f.client = ""
+	}
+	if f.client != "" && !slices.Contains(icloud.Clients(), f.client) {
+		return fmt.Errorf("--client %q: there is auto, %s", f.client, strings.Join(icloud.Clients(), ", "))
+	}
+	if f.minValid < 0 {
+		return errors.New("--min-valid: want a length of time such as 72h")
+	}
+	ofICloud := f.client != "" || f.state != "" || f.online || f.minValid != 0
+	switch {
+	case ofICloud && f.provider == "account":
+		return errors.New("--client, --state, --online and --min-valid are for iCloud")
+	case f.server != "" && f.provider == "icloud":
+		return errors.New("--server is for a Readmit account")
+	case f.client != "" || f.state != "":
+		f.provider = "icloud"
+	}
+	if f.server == "" {
+		return nil
+	}
+	var err error
+	f.server, err = agent.ParseServer(f.server)
+	return err
+}
+
+// doctoring is one run of the doctor command.
+type doctoring struct {
 	e        *env
+	agent    *agent.Agent
+	flags    doctorFlags
 	journal  *doctor.Journal
-	examiner *account.Examiner
 	made     []made
+	declined []doctor.Declined
 }
 
 // made is a repair as it is told.
 type made struct {
-	ID    string     `json:"id,omitempty"` // none for one that is only shown
-	Cause cause.Code `json:"cause"`
-	Do    string     `json:"do"`
-	Files []string   `json:"files"`
-	Undo  []string   `json:"undo,omitempty"`
+	ID        string     `json:"id,omitempty"` // none for one that is only shown
+	Cause     cause.Code `json:"cause"`
+	Do        string     `json:"do"`
+	Files     []string   `json:"files"`
+	Stop      []string   `json:"stop,omitempty"`
+	Start     []string   `json:"start,omitempty"`
+	Unstarted []string   `json:"unstarted,omitempty"`
+	Undo      []string   `json:"undo,omitempty"`
 }
 
-func (d *examination) run(ctx context.Context, fix, show, yes bool) error {
-	unlock, err := d.examiner.Agent.Home.LockRepairs()
+// outcome is what the examination of one provider came to.
+type outcome struct {
+	report cause.Report
+	next   []string // the command a person runs now
+	code   int
+	text   string // why the code is not 0, for a person
+}
+
+// fixes reports whether repairs are made, shows whether they are shown.
+func (d *doctoring) fixes() bool { return d.flags.fix && !d.flags.dryRun }
+func (d *doctoring) shows() bool { return d.flags.fix || d.flags.dryRun }
+
+// run examines what was asked for: one provider, or all there is on the machine.
+func (d *doctoring) run(ctx context.Context) error {
+	unlock, err := d.agent.Home.LockRepairs(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	resumed, err := d.resume()
+	if err := d.resume(ctx); err != nil {
+		return err
+	}
+	var outcomes []outcome
+	var machine icloud.Machine
+	var subjects []doctor.Subject
+	if d.flags.provider != "account" {
+		machine = icloud.Here(d.e.getenv, d.agent.Now, d.flags.minValid)
+		machine.OtherDevice = d.otherDevice
+		if subjects, err = machine.Find(ctx, d.flags.client, d.flags.state); err != nil {
+			if ctx.Err() == nil && d.flags.client+d.flags.state != "" {
+				err = usageError{err}
+			}
+			return err
+		}
+	}
+	x := &account.Examiner{Agent: d.agent, Server: d.flags.server}
+	if d.flags.provider == "account" || d.flags.provider == "" && (len(subjects) == 0 || d.flags.server != "" || x.Known()) {
+		o, err := d.account(ctx, x)
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, o)
+	}
+	if d.flags.provider == "icloud" || len(subjects) > 0 {
+		o, err := d.icloud(ctx, machine, subjects)
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, o)
+	}
+	return d.conclude(outcomes)
+}
+
+// conclude prints what programs read, and ends with the first exit code that
+// is not 0.
+func (d *doctoring) conclude(outcomes []outcome) error {
+	all := struct {
+		cause.Report
+		Repairs  []made            `json:"repairs,omitempty"`
+		Declined []doctor.Declined `json:"declined,omitempty"`
+		Next     []string          `json:"next,omitempty"` // the command a person runs now
+	}{outcomes[0].report, d.made, d.declined, outcomes[0].next}
+	for _, o := range outcomes[1:] {
+		all.Findings = append(all.Findings, o.report.Findings...)
+		if all.Next == nil {
+			all.Next = o.next
+		}
+	}
+	end := exitError{}
+	for _, o := range outcomes {
+		if end.code == fine {
+			end.code, end.text = o.code, o.text
+		}
+	}
+	if d.e.json {
+		end.text = "" // it is all in the data
+		if err := d.e.data(all, nil); err != nil {
+			return err
+		}
+	}
+	if end.code == fine {
+		return nil
+	}
+	return end
+}
+
+// journal is where this device's repairs are written down.
+func (e *env) journal(a *agent.Agent) *doctor.Journal {
+	return &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now, Services: icloud.Services()}
+}
+
+// resume finishes what was interrupted, while no other command changes the home.
+func (d *doctoring) resume(ctx context.Context) error {
+	unlock, err := d.agent.Home.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	resumed, err := d.journal.Resume()
 	if err != nil {
 		return err
 	}
@@ -91,133 +241,23 @@ func (d *examination) run(ctx context.Context, fix, show, yes bool) error {
 		}
 		d.e.note("finished repair %s, which was interrupted; to take it back: readmit undo %s", r.ID, r.ID)
 	}
-	ex, err := d.examiner.Examine(ctx, d.watcher())
-	if err != nil {
-		return err
-	}
-	found, guide := ex, []string(nil)
-	if show {
-		plan, err := ex.Plan(d.journal)
-		if err != nil {
-			return err
-		}
-		if len(plan) > 0 {
-			if !d.e.json {
-				d.tell(ex)
-			}
-			if guide, err = d.repair(ctx, plan, fix, yes); err != nil {
-				return err
-			}
-		}
-		if fix && len(plan) > 0 {
-			if ex, err = d.examiner.Examine(ctx, quiet{}); err != nil {
-				return err
-			}
-			if ex.Server == "" { // it lay in what was set aside
-				ex.Server, ex.Account = found.Server, found.Account
-			}
-		}
-	}
-	return d.conclude(found, ex, guide, fix)
-}
-
-// conclude prints what was found, or, for a person who has seen that already,
-// what is left after the repairs, and ends with the exit code that says so.
-func (d *examination) conclude(found, ex *account.Examination, guide []string, fix bool) error {
-	e := d.e
-	words := map[string]string{"server": ex.Server, "account": ex.Account, "reference": ex.Incident}
-	if guide == nil && fix && ex.SignInEnds() {
-		guide = account.SignIn
-	}
-	if e.json {
-		d.complete(found, words)
-		out := struct {
-			cause.Report
-			Repairs []made   `json:"repairs,omitempty"`
-			Next    []string `json:"next,omitempty"` // the command a person runs now
-		}{found.Report, d.made, fill(guide, words)}
-		if err := e.data(out, nil); err != nil {
-			return err
-		}
-	} else if len(ex.Findings) > 0 && (ex != found || d.made == nil) {
-		if err := d.tell(ex); err != nil {
-			return err
-		}
-	}
-	signIn := "readmit sign-in --server URL --account ID"
-	if ex.Server != "" && ex.Account != "" {
-		signIn = command(fill(account.SignIn, words))
-	}
-	switch {
-	case ex.Unreached():
-		return d.end(unchecked, "the account server could not be asked about the account")
-	case ex.NewerState():
-		return d.end(failed, "a newer readmit wrote this device's state: use that one; nothing was changed")
-	case len(guide) > 0:
-		return d.end(needPerson, "now sign in: "+command(fill(guide, words)))
-	case len(ex.Findings) > 0 && fix:
-		return d.end(needPerson, "what is left, a person must do: see the steps above")
-	case len(ex.Findings) > 0:
-		return d.end(failed, "")
-	case !ex.SignedIn:
-		return d.end(needPerson, "nothing is broken, but this device is not signed in; run: "+signIn)
-	}
-	if !e.json {
-		fmt.Fprintln(e.stdout, "nothing is wrong: this device is signed in to", clean(ex.Account))
-	}
 	return nil
 }
 
-// end gives the exit code, and says why to a person; --json has said it all.
-func (d *examination) end(code int, text string) error {
-	if d.e.json {
-		text = ""
-	}
-	return exitError{code: code, text: text}
-}
-
-// complete fills the commands of the remedies, and says how this system's
-// clock is set.
-func (d *examination) complete(ex *account.Examination, words map[string]string) {
-	for i := range ex.Findings {
-		f := &ex.Findings[i]
-		remedies := append([]cause.Remedy(nil), f.Remedies...)
-		if f.Cause == "clock-off" {
-			remedies = append([]cause.Remedy{host.SetClock(runtime.GOOS)}, remedies...)
-		}
-		for j := range remedies {
-			remedies[j].Argv = fill(remedies[j].Argv, words)
-		}
-		f.Remedies = remedies
-	}
-}
-
-func (d *examination) tell(ex *account.Examination) error {
-	d.complete(ex, map[string]string{"server": ex.Server, "account": ex.Account, "reference": ex.Incident})
-	fmt.Fprintln(d.e.stdout)
-	return d.e.report(ex.Report, nil)
-}
-
 // repair shows each repair and makes it.
-func (d *examination) repair(ctx context.Context, plan []doctor.Repair, fix, yes bool) (guide []string, err error) {
+func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []string, err error) {
 	e := d.e
 	in := bufio.NewReader(e.stdin)
 	for _, r := range plan {
-		m := made{Cause: r.Cause, Do: r.Do}
-		for _, c := range r.Changes {
-			m.Files = append(m.Files, c.File)
-		}
+		m := toldOf(r)
 		if !e.json {
-			fmt.Fprintf(e.stdout, "\nrepair: %s\n", r.Do)
-			for _, c := range r.Changes {
-				fmt.Fprintf(e.stdout, "  %s: %s\n", clean(c.File), changeText(c))
-			}
+			d.show(r)
 		}
-		if !fix {
+		if !d.fixes() {
 			d.made = append(d.made, m)
 			continue
 		}
-		if !yes {
+		if !d.flags.yes {
 			if !terminal(e.stdin) {
 				return nil, exitError{misused, "a repair is not made without asking, and there is no terminal to ask at", "say --yes, or --dry-run to see it only"}
 			}
@@ -231,14 +271,20 @@ func (d *examination) repair(ctx context.Context, plan []doctor.Repair, fix, yes
 				return nil, exitError{failed, "nothing was changed", ""}
 			}
 		}
-		entry, err := d.apply(r)
+		entry, err := d.apply(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		m.ID, m.Undo = entry.ID, []string{"readmit", "undo", entry.ID}
+		m.ID, m.Undo, m.Unstarted = entry.ID, []string{"readmit", "undo", entry.ID}, entry.Unstarted
 		d.made = append(d.made, m)
 		if !e.json {
 			fmt.Fprintf(e.stdout, "done; to take it back: readmit undo %s\n", entry.ID)
+			for _, v := range entry.Moves {
+				fmt.Fprintf(e.stdout, "  without readmit: %s\n", clean(v.Restore()))
+			}
+			for _, name := range entry.Unstarted {
+				fmt.Fprintf(e.stdout, "  %s did not start: start it yourself, or restart this machine\n", clean(name))
+			}
 		}
 		if r.Guide != nil {
 			guide = r.Guide
@@ -247,19 +293,39 @@ func (d *examination) repair(ctx context.Context, plan []doctor.Repair, fix, yes
 	return guide, nil
 }
 
-// resume finishes what was interrupted, while no other command changes the home.
-func (d *examination) resume() ([]doctor.Entry, error) {
-	unlock, err := d.examiner.Agent.Home.Lock()
-	if err != nil {
-		return nil, err
+// toldOf is a repair for programs, before it is made.
+func toldOf(r doctor.Repair) made {
+	m := made{Cause: r.Cause, Do: r.Do, Stop: r.Stop, Start: r.Start, Files: []string{}}
+	for _, c := range r.Changes {
+		m.Files = append(m.Files, c.File)
 	}
-	defer unlock()
-	return d.journal.Resume()
+	for _, a := range r.Aside {
+		m.Files = append(m.Files, a.Path)
+	}
+	return m
+}
+
+// show says what a repair will do, in the order it will be done.
+func (d *doctoring) show(r doctor.Repair) {
+	w := d.e.stdout
+	fmt.Fprintf(w, "\nrepair: %s\n", clean(r.Do))
+	if len(r.Stop) > 0 {
+		fmt.Fprintf(w, "  stop: %s\n", clean(strings.Join(r.Stop, ", ")))
+	}
+	for _, a := range r.Aside {
+		fmt.Fprintf(w, "  %s: moved aside, whole\n", clean(a.Path))
+	}
+	for _, c := range r.Changes {
+		fmt.Fprintf(w, "  %s: %s\n", clean(c.File), changeText(c))
+	}
+	if len(r.Start) > 0 {
+		fmt.Fprintf(w, "  start: %s\n", clean(strings.Join(r.Start, ", ")))
+	}
 }
 
 // apply makes a repair while no other command changes the home.
-func (d *examination) apply(r doctor.Repair) (doctor.Entry, error) {
-	unlock, err := d.examiner.Agent.Home.Lock()
+func (d *doctoring) apply(ctx context.Context, r doctor.Repair) (doctor.Entry, error) {
+	unlock, err := d.agent.Home.Lock(ctx)
 	if err != nil {
 		return doctor.Entry{}, err
 	}
@@ -281,7 +347,7 @@ func changeText(c doctor.Change) string {
 
 // watcher prints each check on a line of its own; on a terminal it says first
 // what it is at.
-func (d *examination) watcher() doctor.Watcher {
+func (d *doctoring) watcher() icloud.Watcher {
 	if d.e.json {
 		return quiet{}
 	}
@@ -290,12 +356,20 @@ func (d *examination) watcher() doctor.Watcher {
 
 type quiet struct{}
 
+func (quiet) Subject(string, string)           {}
 func (quiet) Begin(string)                     {}
 func (quiet) End(string, []cause.Fact, string) {}
 
 type lines struct {
 	w    io.Writer
 	live bool
+}
+
+func (l *lines) Subject(client, account string) {
+	if account != "" {
+		client += " (" + cause.Masked(account).String() + ")"
+	}
+	fmt.Fprintf(l.w, "%s:\n", clean(client))
 }
 
 func (l *lines) Begin(name string) {
@@ -308,58 +382,11 @@ func (l *lines) End(name string, facts []cause.Fact, saw string) {
 	mark := "ok  "
 	if len(facts) > 0 {
 		mark = "BAD "
-	} else if strings.HasPrefix(saw, "left out") || saw == "" || saw == "cannot tell" {
+	} else if strings.HasPrefix(saw, "left out") || saw == "" || strings.HasPrefix(saw, "cannot tell") {
 		mark = "-   "
 	}
 	if l.live {
 		fmt.Fprint(l.w, "\r\x1b[K")
 	}
-	fmt.Fprintf(l.w, "%s %-14s %s\n", mark, name, clean(saw))
-}
-
-func newUndoCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "undo [ID]",
-		Short: "Take a repair back, byte for byte",
-		Long: `Take a repair back, byte for byte: the latest, or the one named. It is refused when
-a file is not what the repair left. An undo is itself kept, and can be undone by
-its own ID. "readmit undo --json" tells which repair it was.`,
-		Example: "  readmit undo\n  readmit undo 3",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			a, err := e.agent()
-			if err != nil {
-				return err
-			}
-			unlock, err := a.Home.LockRepairs()
-			if err != nil {
-				return err
-			}
-			defer unlock()
-			unlockHome, err := a.Home.Lock()
-			if err != nil {
-				return err
-			}
-			defer unlockHome()
-			j := &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now}
-			if _, err := j.Resume(); err != nil {
-				return err
-			}
-			id := ""
-			if len(args) > 0 {
-				id = args[0]
-			}
-			done, err := j.Undo(id)
-			if err != nil {
-				return err
-			}
-			out := made{ID: done.ID, Cause: done.Cause, Do: done.Do}
-			for _, c := range done.Changes {
-				out.Files = append(out.Files, c.File)
-			}
-			return e.data(out, func(w io.Writer) {
-				fmt.Fprintf(w, "repair %s is taken back: %s\n", done.Undoes, strings.Join(out.Files, ", "))
-			})
-		},
-	}
+	fmt.Fprintf(l.w, "%s %-15s %s\n", mark, name, clean(saw))
 }

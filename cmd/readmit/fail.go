@@ -67,6 +67,7 @@ func (e *env) trouble(err error) trouble {
 		gone    *agent.UnreachableError
 		moved   *agent.AddressError
 		state   *agent.StateError
+		unkept  *agent.WriteError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -87,6 +88,8 @@ func (e *env) trouble(err error) trouble {
 			hint = "a newer readmit wrote it: use that one; this one changes nothing"
 		}
 		return trouble{Error: state.Error(), Hint: hint, exit: failed}
+	case errors.As(err, &unkept):
+		return trouble{Error: unkept.Error(), Hint: "make room there, and see that the folder is yours to write; then run the command again", exit: failed}
 	case errors.Is(err, agent.ErrNotEnrolled):
 		return trouble{Error: err.Error(), Hint: "run: readmit sign-in --server URL --account ID", exit: needPerson}
 	case errors.Is(err, agent.ErrNotSignedIn):

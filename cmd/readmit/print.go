@@ -143,12 +143,13 @@ func (s *secrets) from(file, prompt, flag string) (string, error) {
 			return "", usageError{fmt.Errorf("there is no terminal to ask for the %s: say %s FILE, or %s - for standard input", prompt, flag, flag)}
 		}
 		fmt.Fprintf(s.e.stderr, "%s: ", prompt)
-		fd := int(s.e.stdin.(*os.File).Fd())
+		from := s.e.stdin.(*os.File)
+		fd := int(from.Fd())
 		before, err := term.GetState(fd)
 		if err != nil {
 			return "", err
 		}
-		b, err := typed(s.ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+		b, err := typed(s.ctx, func() ([]byte, error) { return readHidden(from) })
 		fmt.Fprintln(s.e.stderr)
 		if s.ctx.Err() != nil {
 			term.Restore(fd, before) // the read that goes on has switched the echo off

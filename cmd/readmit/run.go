@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := newRootCommand(e)
-	root.SetArgs(args)
+	root.SetArgs(codesLast(args))
 	err := root.ExecuteContext(ctx)
 	if err != nil && !e.ran {
 		// What was not understood has set no flags either.
@@ -83,7 +83,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
 		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
-		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e),
+		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, c := range append(root.Commands(), root) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
 )
 
@@ -37,9 +38,6 @@ func newStatusCommand(e *env) *cobra.Command {
 	}
 }
 
-// tokenLife is how long an access token lives.
-const tokenLife = 5 * time.Minute
-
 func newTokenCommand(e *env) *cobra.Command {
 	var least time.Duration
 	var audience string
@@ -54,8 +52,8 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
   readmit token --min-valid 2m --audience https://files.example.org`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if least < 0 || least > tokenLife {
-				return usageError{fmt.Errorf("--min-valid %s: want between 0 and %s, which is how long a token lives", least, tokenLife)}
+			if least < 0 || least > agent.TokenLife {
+				return usageError{fmt.Errorf("--min-valid %s: want between 0 and %s, which is how long a token lives", least, agent.TokenLife)}
 			}
 			a, err := e.agent()
 			if err != nil {

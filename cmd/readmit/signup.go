@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,9 +95,12 @@ func (e *env) invitation(cmd *cobra.Command, a *agent.Agent, in *secrets, server
 // whereAndWho completes what was left out with what this device is enrolled for.
 func whereAndWho(a *agent.Agent, server, account string) (string, string, error) {
 	if server == "" || account == "" {
-		id, err := a.Home.Identity()
-		if err != nil || !id.Enrolled() {
-			return "", "", usageError{fmt.Errorf("say which account, and where: --server URL --account ID")}
+		id, err := a.Identity()
+		if errors.Is(err, agent.ErrNotEnrolled) {
+			return "", "", usageError{errors.New("say which account, and where: --server URL --account ID")}
+		}
+		if err != nil {
+			return "", "", err
 		}
 		if server == "" {
 			server = id.Server

@@ -70,13 +70,15 @@ func TestTypedPassword(t *testing.T) {
 	if got, err := in.from("", "password", "--password-file"); err != nil || got != "zq lanterns" {
 		t.Errorf("read %d characters, %v", len(got), err)
 	}
-	if _, err := person.WriteString("\n"); err != nil {
-		t.Fatal(err)
+	for _, nothing := range []string{"\n", "\x04"} { // Enter, and Ctrl-D
+		if _, err := person.WriteString(nothing); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.from("", "password", "--password-file"); err == nil || err.Error() != "no password was typed" {
+			t.Errorf("%q typed: %v", nothing, err)
+		}
 	}
-	if _, err := in.from("", "password", "--password-file"); err == nil || err.Error() != "no password was typed" {
-		t.Errorf("nothing typed: %v", err)
-	}
-	if prompt.String() != strings.Repeat("password: \n", 2) {
+	if prompt.String() != strings.Repeat("password: \n", 3) {
 		t.Errorf("the terminal shows %q", &prompt)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -408,4 +409,13 @@ func (ex *Examination) Unreached() bool {
 		}
 	}
 	return false
+}
+
+// Known reports whether this device keeps anything of a Readmit account.
+func (x *Examiner) Known() bool {
+	r := &running{x: x, ex: &Examination{files: map[string]agent.Problem{}}}
+	return len(r.incidents()) > 0 || slices.ContainsFunc(files, func(f string) bool {
+		_, err := os.Lstat(x.Agent.Home.Path(f))
+		return err == nil
+	})
 }

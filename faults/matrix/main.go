@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -64,20 +65,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		})
 	}
 	passed, failed := 0, 0
-	fmt.Fprintf(stdout, "%-28s  %-5s  %-6s  %-9s  %-10s  %s\n", "CAUSE", "MADE", "NAMED", "REMEDIED", "SIGNED IN", "TIME")
+	fmt.Fprintf(stdout, "%-38s  %-5s  %-6s  %-9s  %-10s  %s\n", "CAUSE", "MADE", "NAMED", "REMEDIED", "SIGNED IN", "TIME")
 	for _, name := range names {
 		s := results[name]
 		<-s.done
-		missing := faults.Missing(record.Reached(name))
-		cells := make([]string, len(faults.Steps))
-		for i := range faults.Steps {
-			cells[i] = "yes"
-			if missing != "" && slices.Index(faults.Steps, missing) <= i {
-				cells[i] = "NO"
-			}
+		good := true
+		if lines := record.Lines(name); len(lines) > 0 {
+			good = printLines(stdout, name, lines)
+		} else {
+			missing := faults.Missing(record.Reached(name))
+			good = missing == ""
+			fmt.Fprintf(stdout, "%-38s  %s  %.1f s\n", name, cells(faults.Steps, missing), s.took.Seconds())
 		}
-		fmt.Fprintf(stdout, "%-28s  %-5s  %-6s  %-9s  %-10s  %.1f s\n", name, cells[0], cells[1], cells[2], cells[3], s.took.Seconds())
-		if s.failed || missing != "" {
+		if s.failed || !good {
 			failed++
 			fmt.Fprintln(stdout, indent(s.log.String()))
 			continue
@@ -95,18 +95,61 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// rows are the table's causes, then the scripts that make two at once. A cause
-// without a script is a row that fails.
+// cells says yes to each step before the missing one.
+func cells(steps []string, missing string) string {
+	widths := []int{5, 6, 9, 10}
+	var b strings.Builder
+	for i := range steps {
+		cell := "yes"
+		if missing != "" && slices.Index(steps, missing) <= i {
+			cell = "NO"
+		}
+		fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+	}
+	return strings.TrimSuffix(b.String(), "  ")
+}
+
+// printLines prints a line for each client at which a script has made its
+// cause; what this device repaired there, it must have undone.
+func printLines(w io.Writer, name string, lines map[string][]string) bool {
+	good := true
+	for _, client := range slices.Sorted(maps.Keys(lines)) {
+		reached := lines[client]
+		repaired := "-"
+		if slices.Contains(reached, "repaired") {
+			repaired = "undone"
+		}
+		missing := faults.MissingOfLine(reached)
+		if missing == "undone" {
+			repaired = "NO"
+		}
+		named := "yes"
+		if missing == "named" {
+			named = "NO"
+		}
+		fmt.Fprintf(w, "%-38s  %-5s  %-6s  %-9s  %-10s\n", name+" ("+client+")", "yes", named, repaired, "-")
+		good = good && missing == ""
+	}
+	return good
+}
+
+// rows are the table's causes, then the scripts that make two at once or make a
+// cause at iCloud's clients. A cause without a script is a row that fails.
 func rows(folder string) ([]string, error) {
 	var names []string
 	for _, row := range cause.Table() {
 		names = append(names, string(row.Code))
 	}
-	found, err := filepath.Glob(filepath.Join(folder, "two-*.txtar"))
-	for _, f := range found {
-		names = append(names, strings.TrimSuffix(filepath.Base(f), ".txtar"))
+	for _, more := range []string{"two-*.txtar", "icloud-*.txtar"} {
+		found, err := filepath.Glob(filepath.Join(folder, more))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			names = append(names, strings.TrimSuffix(filepath.Base(f), ".txtar"))
+		}
 	}
-	return names, err
+	return names, nil
 }
 
 func indent(s string) string {

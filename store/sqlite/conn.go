@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -53,8 +52,8 @@ func (s *Store) connect(readOnly bool) (*conn, error) {
 	if n := s.faults.pages.Load(); n > 0 {
 		pragmas = append(pragmas, "max_page_count("+strconv.FormatInt(n, 10)+")")
 	}
-	path := filepath.Join(s.dir, file)
-	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()}
+	path := filepath.ToSlash(filepath.Join(s.dir, file))
+	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
 	name.RawQuery = url.Values{"mode": {mode}, "_pragma": pragmas}.Encode()
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {
@@ -64,7 +63,7 @@ func (s *Store) connect(readOnly bool) (*conn, error) {
 	one, err := db.Conn(context.Background())
 	if err != nil {
 		db.Close()
-		return nil, fmt.Errorf("%w: see that the folder is writable and the disk is not full", unavailable(fmt.Errorf("%s: %w", path, err)))
+		return nil, s.failed(err)
 	}
 	c := &conn{db: db, one: one, prepared: map[string]*sql.Stmt{}}
 	c.queries = rows.New(c)

@@ -120,6 +120,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: SaveRequest :execrows
 UPDATE requests SET wrong_codes = ?, seen = ?, seen_by = ?, allowed = ?, allowed_by = ?, denied = ?, denied_by = ?, done = ? WHERE id = ?;
 
+-- name: DropRequest :execrows
+DELETE FROM requests WHERE id = ?;
+
 -- name: Pass :one
 SELECT * FROM passes WHERE hash = ?;
 

@@ -30,7 +30,7 @@ const schema = 2
 func (s *Store) migrate() error {
 	at, err := version(s.writer)
 	if err != nil {
-		return unavailable(err)
+		return s.failed(err)
 	}
 	switch {
 	case at == schema:
@@ -53,7 +53,7 @@ func (s *Store) migrate() error {
 		return err
 	}
 	if _, err := p.Up(context.Background()); err != nil {
-		return unavailable(fmt.Errorf("schema %d to %d: %w", at, schema, err))
+		return s.failed(fmt.Errorf("schema %d to %d: %w", at, schema, err))
 	}
 	return nil
 }

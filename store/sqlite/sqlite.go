@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 	"sync"
 
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
 	"readmit.dev/readmit/store"
 )
 
@@ -60,6 +63,7 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			s.release()
+			err = advise(err)
 		}
 	}()
 	if err = private(filepath.Join(dir, file)); err != nil {
@@ -68,11 +72,11 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	if s.writer, err = s.connect(false); err != nil {
 		return nil, err
 	}
-	if err := s.migrate(); err != nil {
+	if err = s.migrate(); err != nil {
 		return nil, err
 	}
-	if err := addGhosts(s.writer); err != nil {
-		return nil, unavailable(err)
+	if err = addGhosts(s.writer); err != nil {
+		return nil, s.failed(err)
 	}
 	for range readers {
 		r, err := s.connect(true)
@@ -83,6 +87,20 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	}
 	go s.write()
 	return s, nil
+}
+
+// advise adds to an error of opening what the operator can do about it: a file
+// that is no whole database needs a backup, and all else a folder and a disk
+// that take it.
+func advise(err error) error {
+	e := new(driver.Error)
+	switch {
+	case errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_CORRUPT || e.Code()&0xff == lib.SQLITE_NOTADB):
+		return fmt.Errorf("%w: the database is damaged: move it aside, with the -wal and -shm files beside it, and put a backup in its place", err)
+	case errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("%w: see that the folder is writable and the disk is not full", err)
+	}
+	return err
 }
 
 // private makes the database readable by its owner alone, whatever the folder
@@ -136,6 +154,11 @@ func (s *Store) isOpen() bool {
 	default:
 		return true
 	}
+}
+
+// failed is an error of the database with the name of its file.
+func (s *Store) failed(err error) error {
+	return unavailable(fmt.Errorf("%s: %w", filepath.Join(s.dir, file), err))
 }
 
 // unavailable marks an error of the database as the store's own.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -153,15 +154,54 @@ func TestFolderWithOddName(t *testing.T) {
 	}
 }
 
+// TestDamagedFileIsRefused: with what helps, which is a backup and not room on
+// the disk, wherever in the start the damage shows.
 func TestDamagedFileIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir); !errors.Is(err, store.ErrUnavailable) {
-		t.Fatalf("got error %v, want %v", err, store.ErrUnavailable)
+	for name, damage := range map[string]func(b []byte) []byte{
+		"no database":      func([]byte) []byte { return []byte(strings.Repeat("no database ", 1000)) },
+		"cut off":          func(b []byte) []byte { return b[:5000] },
+		"first page":       func(b []byte) []byte { return append(make([]byte, 100), b[100:]...) },
+		"page of a schema": func(b []byte) []byte { copy(b[100:], bytes.Repeat([]byte{0xff}, 1900)); return b },
+		"all but the first": func(b []byte) []byte {
+			copy(b[2048:], bytes.Repeat([]byte{0xa5}, len(b)-2048))
+			return b
+		},
+	} {
+		dir := t.TempDir()
+		s := openIn(t, dir, &faults{})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, file)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged := damage(whole)
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(dir)
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: got error %v, want %v", name, err, store.ErrUnavailable)
+			continue
+		}
+		if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "backup") || strings.Contains(err.Error(), "disk is not full") {
+			t.Errorf("%s: %q does not say what helps", name, err)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, damaged) {
+			t.Errorf("%s: the damaged file is not as it was (%v)", name, err)
+		}
 	}
 	openIn(t, t.TempDir(), &faults{})
+}
+
+func TestFullDiskAtStart(t *testing.T) {
+	f := &faults{}
+	f.pages.Store(20)
+	if _, err := open(t.TempDir(), f); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "disk is not full") {
+		t.Fatalf("%v does not say what helps", err)
+	}
 }
 
 // TestGhostRows: their number never changes, and they are as wide as rows of

@@ -134,6 +134,8 @@ func (t *tx) SaveRequest(r store.Request) error {
 	}))
 }
 
+func (t *tx) DropRequest(id store.ID) error { return t.one(t.c.queries.DropRequest(none, id[:])) }
+
 func pass(r rows.Pass) store.Pass {
 	return store.Pass{
 		Hash: [32]byte(r.Hash), Account: store.ID(r.Account), MadeBy: store.ID(r.MadeBy), Created: instant(r.Created),

@@ -148,6 +148,9 @@ func requests(t *testing.T, open Open) {
 	same(t, "saved", get(t, s, func(tx store.Tx) (store.Request, error) { return tx.Request(older.ID) }), older)
 	missing(t, s, func(tx store.Tx) (store.Request, error) { return tx.Request(a) })
 	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.SaveRequest(c) })
+	update(t, s, func(tx store.Tx) error { return tx.DropRequest(older.ID) })
+	same(t, "what is left", get(t, s, func(tx store.Tx) ([]store.Request, error) { return tx.Requests(a) }), []store.Request{newer})
+	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.DropRequest(older.ID) })
 }
 
 func passes(t *testing.T, open Open) {

@@ -1,11 +1,10 @@
-"""Writes a cookie jar with Python's own http.cookiejar, as the open iCloud
+"""Writes cookie jars with Python's own http.cookiejar, as the open iCloud
 clients do, for the tests of doctor/icloud/clients to read.
 
-    jar.py FILE keep|drop < cookies.json
-
-The cookies are a list of objects: name, value, domain, and expires (seconds
-since 1970) or none for a session cookie. "keep" saves expired cookies too, as
-icloudpd does; "drop" leaves them out, as pyicloud does.
+Each line of the input is one jar, an object: path, keep (whether cookies that
+have ended are saved too, as icloudpd does and pyicloud does not) and cookies, a
+list of objects: name, value, domain, and expires (seconds since 1970), without
+which it is a cookie of the session. Each is answered with a line.
 """
 
 import json
@@ -13,10 +12,9 @@ import sys
 from http.cookiejar import Cookie, LWPCookieJar
 
 
-def main():
-    path, expired = sys.argv[1:]
+def write(path, keep, cookies):
     jar = LWPCookieJar(path)
-    for c in json.load(sys.stdin):
+    for c in cookies:
         jar.set_cookie(
             Cookie(
                 version=0,
@@ -37,7 +35,9 @@ def main():
                 rest={"HttpOnly": None},
             )
         )
-    jar.save(ignore_discard=True, ignore_expires=expired == "keep")
+    jar.save(ignore_discard=True, ignore_expires=keep)
 
 
-main()
+for line in sys.stdin:
+    write(**json.loads(line))
+    print("written", flush=True)

@@ -1056,6 +1056,18 @@ func (q *Queries) DropRecoveryCodes(ctx context.Context, account []byte) error {
 	return err
 }
 
+const dropRequest = `-- name: DropRequest :execrows
+DELETE FROM requests WHERE id = ?
+`
+
+func (q *Queries) DropRequest(ctx context.Context, id []byte) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropRequest, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dueMessages = `-- name: DueMessages :many
 SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= ? ORDER BY next, id LIMIT ?
 `

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/doctor/account"
+	"readmit.dev/readmit/doctor/host"
+)
+
+// account examines this device's Readmit account, and repairs it.
+func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, error) {
+	found, err := x.Examine(ctx, d.watcher())
+	if err != nil {
+		return outcome{}, err
+	}
+	ex, guide, repaired := found, []string(nil), false
+	if d.shows() {
+		plan, err := ex.Plan(d.journal)
+		if err != nil {
+			return outcome{}, err
+		}
+		if repaired = len(plan) > 0; repaired {
+			if !d.e.json {
+				d.tellAccount(ex)
+			}
+			if guide, err = d.repair(ctx, plan); err != nil {
+				return outcome{}, err
+			}
+		}
+		if d.fixes() && repaired {
+			if ex, err = x.Examine(ctx, quiet{}); err != nil {
+				return outcome{}, err
+			}
+			if ex.Server == "" { // it lay in what was set aside
+				ex.Server, ex.Account = found.Server, found.Account
+			}
+		}
+	}
+	words := wordsOf(ex)
+	if guide == nil && d.fixes() && ex.SignInEnds() {
+		guide = account.SignIn
+	}
+	d.complete(found)
+	// A person who has seen what was found sees what is left.
+	if !d.e.json && len(ex.Findings) > 0 && (ex != found || !repaired) {
+		if err := d.tellAccount(ex); err != nil {
+			return outcome{}, err
+		}
+	}
+	o := outcome{report: found.Report, next: fill(guide, words)}
+	o.code, o.text = d.accountEnds(ex, o.next)
+	if o.code == fine && !d.e.json {
+		fmt.Fprintln(d.e.stdout, "nothing is wrong: this device is signed in to", clean(ex.Account))
+	}
+	return o, nil
+}
+
+func wordsOf(ex *account.Examination) map[string]string {
+	return map[string]string{"server": ex.Server, "account": ex.Account, "reference": ex.Incident}
+}
+
+// accountEnds says with which exit code an examination ends, and why.
+func (d *doctoring) accountEnds(ex *account.Examination, next []string) (code int, why string) {
+	signIn := "readmit sign-in --server URL --account ID"
+	if ex.Server != "" && ex.Account != "" {
+		signIn = command(fill(account.SignIn, wordsOf(ex)))
+	}
+	switch {
+	case ex.Unreached():
+		return unchecked, "the account server could not be asked about the account"
+	case ex.NewerState():
+		return failed, "a newer readmit wrote this device's state: use that one; nothing was changed"
+	case len(next) > 0:
+		return needPerson, "now sign in: " + command(next)
+	case len(ex.Findings) > 0 && d.fixes():
+		return needPerson, "what is left, a person must do: see the steps above"
+	case len(ex.Findings) > 0:
+		return failed, ""
+	case !ex.SignedIn:
+		return needPerson, "nothing is broken, but this device is not signed in; run: " + signIn
+	}
+	return fine, ""
+}
+
+// complete fills the commands of the remedies, and says how this system's
+// clock is set.
+func (d *doctoring) complete(ex *account.Examination) {
+	words := wordsOf(ex)
+	for i := range ex.Findings {
+		f := &ex.Findings[i]
+		remedies := append([]cause.Remedy(nil), f.Remedies...)
+		if f.Cause == "clock-off" && (len(remedies) == 0 || remedies[0].Do != host.SetClock(runtime.GOOS).Do) {
+			remedies = append([]cause.Remedy{host.SetClock(runtime.GOOS)}, remedies...)
+		}
+		for j := range remedies {
+			remedies[j].Argv = fill(remedies[j].Argv, words)
+		}
+		f.Remedies = remedies
+	}
+}
+
+func (d *doctoring) tellAccount(ex *account.Examination) error {
+	d.complete(ex)
+	fmt.Fprintln(d.e.stdout)
+	return d.e.report(ex.Report, nil)
+}
