@@ -30,6 +30,7 @@ type world struct {
 	path    *path    // what lies between, when it is not the loopback alone
 
 	recoveries map[string]*recovering // by device
+	passkeys   passkeys
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }
