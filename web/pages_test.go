@@ -92,6 +92,7 @@ func lock(t *testing.T, url, account string) {
 
 // TestPages walks through everything that people do, in the order they would.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	must(t, os.MkdirAll(screens, 0o755))
 	s := newSite(t)
 	browser := newBrowser(t)
@@ -486,6 +487,7 @@ func (p *person) readsQR(reference string) {
 // TestProofs holds the browser's proofs against package device: what one signs
 // the other takes, and the private key cannot be taken out.
 func TestProofs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := newPerson(t, newBrowser(t), s.url, "browser")
 	p.open("/")
