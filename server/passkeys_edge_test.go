@@ -285,3 +285,52 @@ func TestPasskeysOnAFullDisk(t *testing.T) {
 		t.Errorf("%d passkeys", len(got))
 	}
 }
+
+// FuzzCredential sends what authenticators answer, changed: nothing of it may
+// stop the server or sign in. What makes a passkey is signed by nobody, so a
+// changed one may be as good as another.
+func FuzzCredential(f *testing.F) {
+	w := newWorld(f)
+	laptop := w.enrolled(jane, "laptop")
+	key := newAuthenticator(f)
+	laptop.addPasskey(key, "house key")
+	stranger := w.machine("stranger")
+	only, p := stranger.enterStart()
+	wantCode(f, "start", p, 0)
+	add, p := laptop.addStart(nil)
+	wantCode(f, "start", p, 0)
+	right := map[bool]json.RawMessage{true: newAuthenticator(f).create(add.Options), false: key.get(only.Options)}
+	members := []string{"clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"}
+	for adds, answer := range right {
+		var v struct{ Response map[string]any }
+		must(f, json.Unmarshal(answer, &v))
+		for i, member := range members {
+			if text, ok := v.Response[member].(string); ok {
+				b, err := base64Decode(text)
+				must(f, err)
+				f.Add(adds, uint8(i), b)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, adds bool, which uint8, b []byte) {
+		member := members[int(which)%len(members)]
+		var v map[string]any
+		must(t, json.Unmarshal(right[adds], &v))
+		r := v["response"].(map[string]any)
+		if _, there := r[member]; !there || r[member] == b64(b) {
+			return
+		}
+		r[member] = b64(b)
+		here := *w
+		here.t = t
+		m, path, in, may := stranger.twin(), api.PathPasskeyFinish, any(api.PasskeyFinish{State: only.State, Credential: mustJSON(t, v)}), []int{api.BadRequest, api.Failed}
+		if adds {
+			m, path, may = laptop.twin(), api.PathAddPasskeyFinish, append(may, 0, api.NotPossible)
+			in = api.AddPasskeyFinish{Session: laptop.in.Session, State: add.State, Credential: mustJSON(t, v)}
+		}
+		m.w = &here
+		if code := codeOf(m.call(path, in, nil)); !slices.Contains(may, code) {
+			t.Errorf("%s: code %d", member, code)
+		}
+	})
+}
