@@ -216,6 +216,7 @@ func TestPeople(t *testing.T) {
 		ann.click("#acts button:nth-child(3)")
 		ann.click("#ask-yes")
 		ann.see("#done")
+		ann.until(`!document.querySelector("#acts [aria-busy]")`)
 		ann.click("#acts .danger")
 		ann.click("#ask-yes")
 		ann.until(`document.getElementById("done").textContent.includes("second agent")`)
