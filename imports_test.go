@@ -73,10 +73,11 @@ var allowed = []struct {
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
 	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain gate identifier incident keys message message/send opaque policy server session signin store store/sqlite web"},
-	{"faults", "agent api cause code device doctor identifier opaque policy"},
-	{"faults/matrix", "agent api cause code device doctor faults identifier opaque policy"},
+	{"passkey/virtual", ""},
+	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy"},
+	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy"},
 	{"bench", "agent api cause code device opaque policy"},
-	{"torture", "agent api cause code device doctor faults lockout opaque policy"},
+	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy"},
 }
 
 var (

@@ -44,6 +44,8 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	swap-key DEVICE                            another key in the device's enrolment
 //	recovery DEVICE begin | prove code|device CODE | set FILE    a page recovers jane's account; ! sets $REF
 //	recovery DEVICE codes | approve | cancel   an enrolled device's part in it; sets $CODE1 to $CODE10, or $CODE
+//	passkey DEVICE add | remove | copy         jane's passkey, on an enrolled device; a copy of it is taken
+//	passkey DEVICE second [ORIGIN|copied]      the device that was asked gives it; ! sets $REF
 //	network plain|intercepted|trusted          what lies between device and server
 //	disk full|free                             whether the server's files can grow
 //	serve FLAGS                                a server that must not start, with !
@@ -57,7 +59,7 @@ func commands() map[string]commandFunc {
 		"server": onWorld((*world).server), "operator": onWorld((*world).operator), "update": onWorld((*world).update),
 		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find,
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
-		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "recovery": onWorld((*world).recovery), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
+		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "recovery": onWorld((*world).recovery), "passkey": onWorld((*world).passkey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
 		"serve": onWorld((*world).serve), "newer": newer, "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}

@@ -32,6 +32,7 @@ type world struct {
 	recoveries          map[string]*recovering // by device
 	lineKey, lineClient string                 // the line of the matrix that is worked on
 	sums                map[string]string      // of folders, before a repair
+	passkeys            passkeys
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }

@@ -1,156 +1,70 @@
 package server_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"testing"
 
-	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
-	"github.com/go-webauthn/webauthn/protocol/webauthncose"
-
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/passkey/virtual"
 )
 
-// authenticator is a browser with an authenticator of its own, as the W3C's
-// standard has them: ES256, credentials that it finds by itself. What a test
-// sets of it, it does wrong.
+// authenticator is one in software, which looks at what it is asked.
 type authenticator struct {
-	t          testing.TB
-	origin     string
-	party      string // RP ID
-	unverified bool   // does not ask its owner
-	mistaken   bool   // signs for the other purpose: to add for to sign in
-	counts     bool
-	kept       []*resident
-}
-
-type resident struct {
-	id    []byte
-	user  []byte
-	key   *ecdsa.PrivateKey
-	count uint32
+	t testing.TB
+	*virtual.Authenticator
 }
 
 func newAuthenticator(t testing.TB) *authenticator {
-	return &authenticator{t: t, origin: publicURL, party: "id.example.org", counts: true}
+	return &authenticator{t, &virtual.Authenticator{Origin: publicURL}}
 }
 
-// clone is a copy of all it keeps.
-func (a *authenticator) clone() *authenticator {
-	c := *a
-	c.kept = nil
-	for _, r := range a.kept {
-		n := *r
-		c.kept = append(c.kept, &n)
-	}
-	return &c
-}
+func (a *authenticator) clone() *authenticator { return &authenticator{a.t, a.Clone()} }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func (a *authenticator) clientData(kind, challenge string) []byte {
-	if a.mistaken {
-		kind = map[string]string{"webauthn.get": "webauthn.create", "webauthn.create": "webauthn.get"}[kind]
-	}
-	b, err := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": a.origin, "crossOrigin": false})
-	must(a.t, err)
-	return b
-}
-
-func (a *authenticator) data(r *resident, attested []byte) []byte {
-	id := sha256.Sum256([]byte(a.party))
-	flags := byte(0x01)
-	if !a.unverified {
-		flags |= 0x04
-	}
-	if attested != nil {
-		flags |= 0x40
-	}
-	if a.counts {
-		r.count++
-	}
-	out := append(id[:], flags)
-	return append(binary.BigEndian.AppendUint32(out, r.count), attested...)
-}
-
-// create answers options to make a credential.
 func (a *authenticator) create(options json.RawMessage) json.RawMessage {
 	a.t.Helper()
 	var o struct {
-		Challenge string
-		User      struct{ ID api.Bytes }
-		Rp        struct{ ID string }
+		RP                     struct{ ID string }
+		Attestation            string
+		AuthenticatorSelection struct{ ResidentKey, UserVerification string }
 	}
 	must(a.t, json.Unmarshal(options, &o))
-	if o.Rp.ID != "id.example.org" {
-		a.t.Errorf("the party is %q", o.Rp.ID)
+	if o.RP.ID != "id.example.org" || o.Attestation != "none" || o.AuthenticatorSelection.ResidentKey != "required" || o.AuthenticatorSelection.UserVerification != "required" {
+		a.t.Errorf("options to add: %s", options)
 	}
-	r := &resident{id: make([]byte, 32), user: o.User.ID}
-	rand.Read(r.id)
-	var err error
-	r.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(a.t, err)
-	a.kept = append(a.kept, r)
-	return a.attest(r, o.Challenge)
-}
-
-// attest makes the answer for a credential that is there.
-func (a *authenticator) attest(r *resident, challenge string) json.RawMessage {
-	a.t.Helper()
-	point, err := r.key.PublicKey.Bytes()
-	must(a.t, err)
-	key, err := webauthncbor.Marshal(webauthncose.EC2PublicKeyData{
-		PublicKeyData: webauthncose.PublicKeyData{KeyType: int64(webauthncose.EllipticKey), Algorithm: int64(webauthncose.AlgES256)},
-		Curve:         int64(webauthncose.P256), XCoord: point[1:33], YCoord: point[33:],
-	})
-	must(a.t, err)
-	attested := binary.BigEndian.AppendUint16(make([]byte, 16), uint16(len(r.id)))
-	attested = append(append(attested, r.id...), key...)
-	object, err := webauthncbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": a.data(r, attested)})
-	must(a.t, err)
-	return a.answer(r, map[string]any{"clientDataJSON": b64(a.clientData("webauthn.create", challenge)), "attestationObject": b64(object), "transports": []string{"internal"}})
-}
-
-func (a *authenticator) answer(r *resident, response map[string]any) json.RawMessage {
-	out, err := json.Marshal(map[string]any{
-		"id": b64(r.id), "rawId": b64(r.id), "type": "public-key", "authenticatorAttachment": "platform",
-		"clientExtensionResults": map[string]any{"credProps": map[string]any{"rk": true}}, "response": response,
-	})
+	out, err := a.Create(options)
 	must(a.t, err)
 	return out
 }
 
-// get answers options to sign, with the credential made last.
-func (a *authenticator) get(options json.RawMessage) json.RawMessage {
+func (a *authenticator) attest(options json.RawMessage) json.RawMessage {
 	a.t.Helper()
-	return a.getWith(options, a.kept[len(a.kept)-1])
+	out, err := a.Attest(options, a.Kept[0])
+	must(a.t, err)
+	return out
 }
 
-func (a *authenticator) getWith(options json.RawMessage, r *resident) json.RawMessage {
+func (a *authenticator) get(options json.RawMessage) json.RawMessage {
+	a.t.Helper()
+	return a.getWith(options, a.Kept[len(a.Kept)-1])
+}
+
+func (a *authenticator) getWith(options json.RawMessage, k *virtual.Credential) json.RawMessage {
 	a.t.Helper()
 	var o struct {
-		Challenge        string
-		RpID             string
+		RPID             string
 		UserVerification string
 		AllowCredentials []any
 	}
 	must(a.t, json.Unmarshal(options, &o))
-	if o.RpID != "id.example.org" || o.UserVerification != "required" || len(o.AllowCredentials) != 0 {
+	if o.RPID != "id.example.org" || o.UserVerification != "required" || len(o.AllowCredentials) != 0 {
 		a.t.Errorf("options to sign: %s", options)
 	}
-	client, data := a.clientData("webauthn.get", o.Challenge), a.data(r, nil)
-	hash := sha256.Sum256(client)
-	digest := sha256.Sum256(append(append([]byte{}, data...), hash[:]...))
-	signature, err := ecdsa.SignASN1(rand.Reader, r.key, digest[:])
+	out, err := a.GetWith(options, k)
 	must(a.t, err)
-	return a.answer(r, map[string]any{
-		"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": b64(r.user),
-	})
+	return out
 }
 
 // addStart begins to add a passkey.

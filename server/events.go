@@ -102,8 +102,8 @@ func (w *watchers) stop() {
 }
 
 // events answers with what appears by itself, in the form of server-sent
-// events: "requests", all of them, at once and whenever they change; "ended",
-// when the session is. It is opened by a signed POST, as every call on a
+// events: "requests", all of them, at once and whenever they change; "changed",
+// when something else of the account has; "ended", when the session is. It is opened by a signed POST, as every call on a
 // session: a GET could carry the session only in an address or a cookie.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
@@ -141,6 +141,7 @@ func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Act
 	defer life.Stop()
 	defer look.Stop()
 	var before []byte
+	told := false // whether somebody said that the account has changed
 	for {
 		now, living, err := s.requestsNow(ctx, a, by)
 		switch {
@@ -154,11 +155,13 @@ func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Act
 				return
 			}
 			before = now
-		case !send(":\n\n"): // so that a reader that is gone is noticed
+		case told && !send("event: changed\ndata: {}\n\n"), !told && !send(":\n\n"): // so that a reader that is gone is noticed
 			return
 		}
+		told = false
 		select {
 		case <-n.poked:
+			told = true
 		case <-look.C:
 		case <-life.C:
 			return

@@ -22,6 +22,8 @@ var posts = []string{
 	api.PathRemoveDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
 	api.PathSignOutAll, api.PathEvents,
 	api.PathAddresses, api.PathAddAddress, api.PathVerifyAddress, api.PathRemoveAddress,
+	api.PathPasskeys, api.PathAddPasskeyStart, api.PathAddPasskeyFinish, api.PathRemovePasskey,
+	api.PathSecondPasskeyStart, api.PathSecondPasskeyFinish, api.PathPasskeyStart, api.PathPasskeyFinish,
 }
 
 var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused", "/", "/account", "/help/4001"}

@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/passkey/virtual"
 	"readmit.dev/readmit/policy"
 )
 
@@ -20,7 +21,7 @@ func TestPasskeyAsOnlyStep(t *testing.T) {
 	laptop := w.enrolled(jane, "laptop")
 	key := newAuthenticator(t)
 	made := laptop.addPasskey(key, "house key")
-	if made.Name != "house key" || made.AddedOn != "laptop" || made.Added != w.clock.now().Unix() || made.LastUsed != 0 || !bytes.Equal(made.ID, key.kept[0].id) {
+	if made.Name != "house key" || made.AddedOn != "laptop" || made.Added != w.clock.now().Unix() || made.LastUsed != 0 || !bytes.Equal(made.ID, key.Kept[0].ID) {
 		t.Errorf("added: %+v", made)
 	}
 	w.clock.advance(time.Minute)
@@ -68,7 +69,7 @@ func TestPasskeyAsOnlyStep(t *testing.T) {
 	started, p := browser.enterStart()
 	wantCode(t, "start", p, 0)
 	w.restart()
-	wantCode(t, "finish after a restart", browser.enterFinish(started, key.getWith(started.Options, key.kept[0])), 0)
+	wantCode(t, "finish after a restart", browser.enterFinish(started, key.getWith(started.Options, key.Kept[0])), 0)
 }
 
 func TestPasskeyAsSecondFactor(t *testing.T) {
@@ -134,8 +135,8 @@ func TestPasskeyFinishedOnce(t *testing.T) {
 	only, p := tablet.enterStart()
 	wantCode(t, "start", p, 0)
 	// The counter alone would stop most of them: this one does not count.
-	key.counts, key.kept[0].count = false, 0
-	w.uncounted(key.kept[0].id)
+	key.Constant, key.Kept[0].Count = true, 0
+	w.uncounted(key.Kept[0].ID)
 	signed, entered := key.get(second.Options), key.get(only.Options)
 	var add api.PasskeyStarted
 	var made json.RawMessage
@@ -230,11 +231,11 @@ func TestCausesOfPasskeys(t *testing.T) {
 		word string
 		make func(options json.RawMessage) json.RawMessage
 	}{
-		"another origin": {"wrong-origin", lying(func(a *authenticator) { a.origin = "https://id.example.org.evil.example" }).get},
-		"another port":   {"wrong-origin", lying(func(a *authenticator) { a.origin = "https://id.example.org:8443" }).get},
-		"another party":  {"wrong-origin", lying(func(a *authenticator) { a.party = "evil.example" }).get},
-		"not unlocked":   {"user-not-verified", lying(func(a *authenticator) { a.unverified = true }).get},
-		"other purpose":  {"not-proved", lying(func(a *authenticator) { a.mistaken = true }).get},
+		"another origin": {"wrong-origin", lying(func(a *authenticator) { a.Origin = "https://id.example.org.evil.example" }).get},
+		"another port":   {"wrong-origin", lying(func(a *authenticator) { a.Origin = "https://id.example.org:8443" }).get},
+		"another party":  {"wrong-origin", lying(func(a *authenticator) { a.Party = "evil.example" }).get},
+		"not unlocked":   {"user-not-verified", lying(func(a *authenticator) { a.Unverified = true }).get},
+		"other purpose":  {"not-proved", lying(func(a *authenticator) { a.Mistaken = true }).get},
 		"signature":      {"not-proved", func(o json.RawMessage) json.RawMessage { return tampered(key.clone().get(o), "signature") }},
 		"data": {"not-proved", func(o json.RawMessage) json.RawMessage {
 			return tampered(key.clone().get(o), "authenticatorData")
@@ -244,7 +245,7 @@ func TestCausesOfPasskeys(t *testing.T) {
 		}},
 		"other key under its ID": {"not-proved", func(o json.RawMessage) json.RawMessage {
 			c := key.clone()
-			c.kept[0].key = foreign.kept[0].key
+			c.Kept[0].Key = foreign.Kept[0].Key
 			return c.get(o)
 		}},
 	}
@@ -271,7 +272,7 @@ func TestCausesOfPasskeys(t *testing.T) {
 		}
 		// With the handle of one account and the credential of another.
 		mixed := foreign.clone()
-		mixed.kept[0].user = key.kept[0].user
+		mixed.Kept[0].User = key.Kept[0].User
 		started, p := stranger.enterStart()
 		wantCode(t, "start", p, 0)
 		p = stranger.enterFinish(started, mixed.get(started.Options))
@@ -280,11 +281,11 @@ func TestCausesOfPasskeys(t *testing.T) {
 	})
 	t.Run("unknown", func(t *testing.T) {
 		never := newAuthenticator(t)
-		never.kept = []*resident{{id: []byte("a credential of nobody, 32 bytes"), user: make([]byte, 16), key: key.kept[0].key}}
+		never.Kept = []*virtual.Credential{{ID: []byte("a credential of nobody, 32 bytes"), User: make([]byte, 16), Key: key.Kept[0].Key}}
 		p := refusedWith(t, stranger.enter(never))
 		wantCauses(t, w.forOperator(p), cause.Operator, "passkey-refused")
 		wantCauses(t, laptop.explain(p, true), cause.Anyone, "refused")
-		never.kept[0].user = key.kept[0].user
+		never.Kept[0].User = key.Kept[0].User
 		refusedAs(t, stranger.enter(never), "not-of-account")
 	})
 	t.Run("removed", func(t *testing.T) {
@@ -326,12 +327,12 @@ func TestPasskeyCounterGoesBack(t *testing.T) {
 		t.Errorf("and at once again %q", got)
 	}
 	need := thief.needCode(jane, password, "")
-	copied.kept[0].count = 0
+	copied.Kept[0].Count = 0
 	laptop.asOwner(t, thief.second(need, copied), "passkey-copied")
 	wantCode(t, "the original goes on", phone.enter(key), 0)
 	// One that never counts is no copy.
 	quiet := newAuthenticator(t)
-	quiet.counts = false
+	quiet.Constant = true
 	laptop.addPasskey(quiet, "synced")
 	for range 3 {
 		wantCode(t, "without a counter", phone.enter(quiet), 0)

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/recovery"
+	"readmit.dev/readmit/server"
 )
 
 // TestFloodLeavesTheOwnersWay: strangers begin as many cases as they like.
@@ -185,4 +188,21 @@ func TestWrongCodesEndTheCase(t *testing.T) {
 	again := tablet.begin(jane)
 	_, p = tablet.prove(again, "code", codes[0])
 	wantCode(t, "the code that was refused is not used up", p, 0)
+}
+
+// TestRecoveryWaitIsConfigured: no shorter than an owner needs to read a message.
+func TestRecoveryWaitIsConfigured(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"1h": true, "24h": true, "720h": true, "59m": false, "1s": false, "-24h": false, "721h": false, "soon": false, "24": false,
+	} {
+		file := filepath.Join(t.TempDir(), "readmit.toml")
+		must(t, os.WriteFile(file, []byte(fmt.Sprintf("recovery_wait = %q\n", text)), 0o600))
+		c, err := server.ReadConfig(file)
+		if err == nil {
+			_, err = c.Complete()
+		}
+		if (err == nil) != ok {
+			t.Errorf("recovery_wait %s: %v", text, err)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -141,7 +142,11 @@ func (p *person) text(selector string) string {
 func (p *person) until(expression string) {
 	p.t.Helper()
 	deadline := time.Now().Add(step)
-	for !run(p, chromedp.Evaluate[bool]("Boolean("+expression+")")) {
+	for {
+		// While a page gives way to another one, nothing can be asked.
+		if held, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")")); err == nil && held {
+			return
+		}
 		if time.Now().After(deadline) {
 			p.fatal(fmt.Errorf("never: %s", expression))
 		}
@@ -183,6 +188,12 @@ func (p *person) theme(name string) chromedp.Action[chromedp.Void] {
 	}
 }
 
+// picture is the whole page, packed fast rather than small.
+func picture(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+	r, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: new(true), OptimizeForSpeed: new(true)})
+	return r.Data, err
+}
+
 // look has a page examined by axe-core in both themes, and pictures taken.
 func (p *person) look(name string) {
 	p.t.Helper()
@@ -193,7 +204,7 @@ func (p *person) look(name string) {
 			if wide := run(p, chromedp.Evaluate[int64]("document.documentElement.scrollWidth")); wide > width {
 				p.t.Errorf("%s: %d pixels wide on a screen of %d", name, wide, width)
 			}
-			picture := run(p, chromedp.FullScreenshot(100))
+			picture := run(p, picture)
 			must(p.t, os.WriteFile(filepath.Join(screens, fmt.Sprintf("%s-%d-%s.png", name, width, theme)), picture, 0o644))
 		}
 	}

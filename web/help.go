@@ -26,6 +26,7 @@ var steps = []struct {
 	{"credentials", "password-wrong account-unknown account-disabled locked-by-strangers locked-by-own-device"},
 	{"code", "code-undelivered code-wrong code-late code-used code-elsewhere code-clock-off code-tries-spent factor-missing request-denied"},
 	{"device", "state-damaged device-removed key-mismatch token-superseded session-ended session-expired"},
+	{"passkey", "passkey-refused passkey-copied"},
 	{"recovery", "recovery-pending recovery-unproved recovery-code-wrong recovery-over"},
 }
 

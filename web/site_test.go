@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -25,18 +26,37 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// output is what a program says, read while it says it.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
 // site is a server as people run it: the program, on loopback.
 type site struct {
 	t      *testing.T
 	binary string
 	data   string
 	url    string
+	said   *output
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
 	dir := t.TempDir()
-	s := &site{t: t, binary: filepath.Join(dir, "readmit"), data: filepath.Join(dir, "data")}
+	s := &site{t: t, binary: filepath.Join(dir, "readmit"), data: filepath.Join(dir, "data"), said: &output{}}
 	if out, err := exec.Command("go", "build", "-o", s.binary, "../cmd/readmit").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
@@ -44,16 +64,16 @@ func newSite(t *testing.T) *site {
 	must(t, err)
 	address := l.Addr().String()
 	must(t, l.Close())
-	s.url = "http://" + address
-	var said bytes.Buffer
-	serving := exec.Command(s.binary, "serve", "--data", s.data, "--listen", address)
-	serving.Stderr = &said
+	// By its name: passkeys belong to one.
+	s.url = "http://localhost" + address[strings.LastIndexByte(address, ':'):]
+	serving := exec.Command(s.binary, "serve", "--data", s.data, "--listen", address, "--url", s.url)
+	serving.Stdout, serving.Stderr = s.said, s.said
 	must(t, serving.Start())
 	t.Cleanup(func() {
 		serving.Process.Signal(os.Interrupt)
 		began := time.Now()
 		if err := serving.Wait(); err != nil {
-			t.Errorf("the server ended with %v:\n%s", err, said.Bytes())
+			t.Errorf("the server ended with %v:\n%s", err, s.said)
 		}
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("the server took %v to stop", took)

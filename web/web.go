@@ -12,6 +12,9 @@
 //	/account/devices        devices, last use, removal
 //	/account/activity       every attempt with its cause, every look, "was this you?"
 //	/account/security       change of the password, one-time pass, signing out
+//	/account/ways           recovery codes, addresses, passkeys, export, closing
+//	/recover                a forgotten password or identifier; stopping a recovery
+//	/desk                   support: an approved incident and what may be done
 //	/incident/{reference}   an incident's cause, evidence and remedies
 //	/help, /help/4001       the way through error 4001, step by step
 //	/help/{cause}           a page for each cause; /causes/{cause} is the same
@@ -84,6 +87,9 @@ var pages = []page{
 	{pattern: "/account/devices", view: "devices", script: "devices", account: true},
 	{pattern: "/account/activity", view: "activity", script: "activity", account: true},
 	{pattern: "/account/security", view: "security", script: "security", account: true},
+	{pattern: "/account/ways", view: "ways", script: "ways", account: true},
+	{pattern: "/desk", view: "desk", script: "desk", account: true},
+	{pattern: "/recover", view: "recover", script: "recover"},
 	{pattern: "/incident/{reference}", view: "incident", script: "incident"},
 	{pattern: "/help", view: "causes"},
 	{pattern: "/help/4001", view: "article", script: "print"},

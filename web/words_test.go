@@ -1,7 +1,10 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -69,6 +72,22 @@ func TestWords(t *testing.T) {
 				t.Errorf("%s has %s, which is not in English", l.Code, key)
 			}
 		}
+	}
+}
+
+// What the table of causes says in English is translated by position. Where it
+// changes, the translations are read again, and then this sum is renewed.
+func TestCausesAreTranslatedAnew(t *testing.T) {
+	const translated = "5161b8c79ec74163"
+	p, _ := newPages(t)
+	all := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(p.words["en"])) {
+		if strings.HasPrefix(key, "cause.") || strings.HasPrefix(key, "remedy.") {
+			fmt.Fprintln(all, key, p.words["en"][key])
+		}
+	}
+	if sum := hex.EncodeToString(all.Sum(nil)[:8]); sum != translated {
+		t.Errorf("the words of the causes have changed: bring words/de.json and words/ar.json in line (keys cause.* and remedy.*), then write %s here", sum)
 	}
 }
 

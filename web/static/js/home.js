@@ -1,10 +1,11 @@
 // Signing in.
 import { $, busy, el, go, hide, name, show } from "./dom.js";
 import { fromBase64url, newKey, ownName, self } from "./device.js";
-import { account, accounts, choose, keep, normal } from "./kept.js";
+import { account, accounts, choose, keep, latest, normal } from "./kept.js";
 import { hints } from "./hints.js";
 import { secretKey } from "./codes.js";
 import { problem, trouble, usable } from "./page.js";
+import { Stopped, able, enter } from "./passkeys.js";
 import { prove, warm } from "./password.js";
 import { refused } from "./refused.js";
 import { number, t, when } from "./words.js";
@@ -26,7 +27,7 @@ export async function keepSignedIn(keys, deviceName, done) {
 export function inside() {
   const wanted = sessionStorage.getItem("readmit-after") ?? "";
   sessionStorage.removeItem("readmit-after");
-  location.assign(/^\/(account|incident)(\/[\w-]+)?$/.test(wanted) ? wanted : "/account");
+  location.assign(/^\/(account|incident|desk)(\/[\w-]+)?$/.test(wanted) ? wanted : "/account");
 }
 
 function refusal(error, from) {
@@ -64,6 +65,25 @@ async function signIn(form) {
   }
 }
 
+// withPasskey signs in with a passkey alone: it names the account.
+async function withPasskey() {
+  hide($("trouble"));
+  // Which account it will be is in the passkey. Mostly it is the one that was
+  // here last, which makes this browser the same device again.
+  const last = await latest();
+  const keys = last?.keys ?? await newKey();
+  const deviceName = $("device").value.trim() || last?.name || ownName();
+  try {
+    await keepSignedIn(keys, deviceName, await enter(keys, ["/v1/passkey/start", "/v1/passkey/finish"], { device_name: deviceName, client: self() }, { account: "", what: "sign-in" }));
+    inside();
+  } catch (error) {
+    if (error instanceof Refused) return refusal(error, $("enter"));
+    if (error instanceof Stopped) $("trouble").textContent = t("passkey.stopped");
+    else trouble($("trouble"), error);
+    show($("trouble"));
+  }
+}
+
 // askForCode waits for the six digits that an enrolled device shows.
 function askForCode({ keys, deviceName, about, need }) {
   let left = need.tries;
@@ -94,6 +114,19 @@ function askForCode({ keys, deviceName, about, need }) {
     }
   }
 
+  $("code-passkey").hidden = !able;
+  $("code-passkey").onclick = () => busy($("code-passkey"), async () => {
+    hide($("code-trouble"));
+    try {
+      await keepSignedIn(keys, deviceName, await enter(keys, ["/v1/sign-in/passkey/start", "/v1/sign-in/passkey/finish"], { attempt: need.attempt }, about));
+      inside();
+    } catch (error) {
+      if (error instanceof Refused) return refusal(error, $("code"));
+      $("code-trouble").textContent = error instanceof Stopped ? t("passkey.stopped") : problem(error);
+      show($("code-trouble"));
+    }
+  });
+
   form.onsubmit = (e) => {
     e.preventDefault();
     const typed = form.digits.value.trim();
@@ -122,6 +155,8 @@ async function start() {
     busy(form.querySelector("[type=submit]"), () => signIn(form));
   });
   performance.mark("usable");
+  $("passkey").hidden = !able || /^\d|\[/.test(location.hostname); // a passkey belongs to a name
+  $("passkey").addEventListener("click", () => busy($("passkey"), withPasskey));
   $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });
 
   const here = (await accounts()).filter((a) => a.session);

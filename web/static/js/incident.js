@@ -1,45 +1,14 @@
 // An incident: the cause, its evidence, and what ends it, as far as this
 // browser may know.
-import { $, code, el, go, hide, show } from "./dom.js";
+import { $, busy, el, go, hide } from "./dom.js";
 import { accounts, choose, current, refusal } from "./kept.js";
 import { problem, usable } from "./page.js";
-import { at, duration, has, t } from "./words.js";
-import { Problem, call, hello, server } from "./wire.js";
+import { fact, remedy, title } from "./report.js";
+import { t } from "./words.js";
+import { Problem, call, hello } from "./wire.js";
 import { newKey } from "./device.js";
 
 const reference = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();
-
-// What a remedy's command is on these pages.
-const buttons = {
-  "sign-in": ["/?add", "do.sign-in"], password: ["/account/security", "do.password"], requests: ["/account", "do.requests"],
-  code: ["/account", "do.code"], pass: ["/account/security#make-pass", "do.pass"],
-};
-
-function value(text) {
-  if (/^\d{4}-\d\d-\d\dT/.test(text)) return at(Date.parse(text) / 1000);
-  if (/^-?(\d+[hms])+$/.test(text)) return duration(text);
-  return has(`value.${text}`) ? t(`value.${text}`) : text;
-}
-
-function fact(f) {
-  const said = (s) => el("td", {}, s ? el("bdi", {}, value(s)) : "");
-  return el("tr", {}, el("th", { scope: "row" }, has(`check.${f.check}`) ? t(`check.${f.check}`) : f.check), said(f.got), said(f.want), el("td", { class: "dim" }, t(`seen.${f.seen}`)));
-}
-
-function remedy(cause, r, i, owner) {
-  const key = `remedy.${cause}.${i}`;
-  const step = el("li", {}, has(key) ? t(key) : r.do, " ");
-  const command = r.argv?.[0] === "readmit" ? r.argv[1] : undefined;
-  if (r.by === "operator") step.append(el("span", { class: "tag" }, t("by.operator")), " ");
-  if (buttons[command] && r.by === "person" && (owner || command === "sign-in")) {
-    step.append(el("a", { class: i === 0 ? "button main" : "button", href: buttons[command][0] }, t(buttons[command][1])));
-  } else if (r.argv) {
-    step.append(code(r.argv.join(" ").replace("{reference}", reference).replace("{server}", server)));
-  }
-  return step;
-}
-
-const title = (f) => (has(`cause.${f.cause}`) ? t(`cause.${f.cause}`) : f.title);
 
 function tell(report, entry) {
   const [first, ...rest] = report.findings;
@@ -47,7 +16,7 @@ function tell(report, entry) {
   $("told-to").textContent = t(`told.${report.audience}`, { account: entry?.account ?? "" });
   $("evidence").replaceChildren(...first.evidence.map(fact));
   $("evidence-part").hidden = first.evidence.length === 0;
-  $("remedies").replaceChildren(...first.remedies.map((r, i) => remedy(first.cause, r, i, report.audience === "owner")));
+  $("remedies").replaceChildren(...first.remedies.map((r, i) => remedy(first.cause, r, i, { reference, account: entry?.account, linked: true, owner: report.audience === "owner" })));
   $("others").replaceChildren(...rest.map((f) => el("li", {}, el("a", { href: `/help/${f.cause}` }, title(f)))));
   $("rest").hidden = rest.length === 0;
   $("told-page").href = `/help/${first.cause}`;
@@ -116,6 +85,14 @@ async function start() {
   if (best.report.audience === "anyone" && best.report.findings[0].cause === "refused") return untold(t("untold.stranger"));
   if (best.report.audience === "owner") choose(best.entry);
   tell(best.report, best.entry);
+  $("support-may").addEventListener("click", () => busy($("support-may"), async () => {
+    try {
+      await call(best.entry.keys, "/v1/approvals/approve", { session: best.entry.session, reference }, { account: best.entry.account, what: "support" });
+      $("support-told").textContent = t("support.may.told");
+    } catch (error) {
+      $("support-told").textContent = problem(error);
+    }
+  }));
   $("you-yes").addEventListener("click", () => { $("you-told").textContent = t("you.yes.told"); });
 }
 

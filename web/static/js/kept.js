@@ -1,11 +1,12 @@
-// What this browser keeps: for each account its key and session, and the
-// refusals it was given. Keys are CryptoKeys that nobody can read, not even
+// What this browser keeps: for each account its key and session, the refusals
+// it was given, and the recoveries it has begun. Keys are CryptoKeys that nobody can read, not even
 // these scripts; there is no cookie and no password.
 const database = new Promise((done, failed) => {
   const asked = indexedDB.open("readmit", 1);
   asked.onupgradeneeded = () => {
     asked.result.createObjectStore("accounts", { keyPath: "account" });
     asked.result.createObjectStore("refusals", { keyPath: "reference" });
+    asked.result.createObjectStore("cases", { keyPath: "account" });
   };
   asked.onsuccess = () => done(asked.result);
   asked.onerror = () => failed(asked.error);
@@ -28,9 +29,16 @@ export const account = (identifier) => run("accounts", "readonly", (s) => s.get(
 export const accounts = () => run("accounts", "readonly", (s) => s.getAll());
 export const keep = (entry) => run("accounts", "readwrite", (s) => s.put(entry));
 
+export const drop = (identifier) => run("accounts", "readwrite", (s) => s.delete(normal(identifier)));
+
+export const cases = () => run("cases", "readonly", (s) => s.getAll());
+export const keepCase = (entry) => run("cases", "readwrite", (s) => s.put(entry));
+export const dropCase = (identifier) => run("cases", "readwrite", (s) => s.delete(identifier));
+
 // current is the account that the account's pages show.
 const CURRENT = "readmit-account";
 export function choose(entry) { localStorage.setItem(CURRENT, entry.account); }
+export const latest = () => account(localStorage.getItem(CURRENT) ?? "");
 export async function current() {
   const all = (await accounts()).filter((a) => a.session);
   return all.find((a) => a.account === localStorage.getItem(CURRENT)) ?? all[0];

@@ -121,6 +121,57 @@ async function latest() {
   }
 }
 
+function button(key, kind, work) {
+  const b = el("button", { type: "button", class: kind }, t(key));
+  b.addEventListener("click", () => busy(b, async () => {
+    try {
+      await work(b);
+    } catch (error) {
+      if (error instanceof Problem) b.replaceWith(el("p", {}, problem(error)));
+      else over(error);
+    }
+  }));
+  return b;
+}
+
+const approved = new Map(); // boxes with the code on view, by recovery
+
+// recoveries are what others, or this person elsewhere, have begun.
+async function recoveries() {
+  const { recoveries: all } = await on(entry, "/v1/recoveries");
+  const running = all.filter((r) => ["unproved", "waiting", "open"].includes(r.state));
+  $("recoveries").hidden = running.length === 0;
+  $("recoveries-list").replaceChildren(...running.map((r) => {
+    const box = approved.get(r.id) ?? el("div", { class: "answer" });
+    if (!approved.has(r.id)) box.append(el("p", { class: "go" },
+      button("recoveries.stop", "danger", async () => { await on(entry, "/v1/recoveries/cancel", { id: r.id }); await recoveries(); }),
+      button("recoveries.approve", "", async () => {
+        const got = await on(entry, "/v1/recoveries/approve", { id: r.id });
+        approved.set(r.id, box);
+        box.replaceChildren(...(got.code ? [el("p", {}, t("request.type", { name: r.name })), el("p", {}, el("output", { class: "digits", dir: "ltr" }, got.code)), el("p", { class: "warn" }, t("request.warning"))] : [el("p", {}, t("recoveries.approved"))]));
+      })));
+    return el("li", { class: "request", id: `recovery-${r.id}` },
+      el("p", {}, el("strong", {}, name(r.name)), " ", t(r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
+      el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) }), r.opens ? ` · ${t("recoveries.opens", { when: when(r.opens) })}` : ""), box);
+  }));
+}
+
+// support is what the desk asks for, and what it may see.
+async function support() {
+  const { approvals, asked } = await on(entry, "/v1/approvals");
+  const now = Date.now() / 1000;
+  const given = approvals.filter((a) => !a.revoked && a.expires > now);
+  const waiting = asked.filter((a) => a.kind === "ask" && !given.some((g) => g.reference === a.reference) && !approvals.some((g) => g.reference === a.reference && g.revoked >= a.at));
+  $("support").hidden = given.length + waiting.length === 0;
+  $("support-list").replaceChildren(
+    ...waiting.map((a) => el("li", {}, el("p", {}, t("support.asks", { agent: a.agent }), " ", el("a", { href: `/incident/${a.reference}`, dir: "ltr" }, a.reference)),
+      el("p", { class: "go" }, button("support.approve", "", async () => { await on(entry, "/v1/approvals/approve", { reference: a.reference }); await support(); })))),
+    ...given.map((a) => el("li", {}, el("p", {}, t("support.sees"), " ", el("a", { href: `/incident/${a.reference}`, dir: "ltr" }, a.reference), " ", t("support.until", { when: when(a.expires) })),
+      el("p", { class: "go" }, button("support.revoke", "danger", async () => { await on(entry, "/v1/approvals/revoke", { reference: a.reference }); await support(); })))));
+}
+
+const rest = () => Promise.all([recoveries(), support(), latest()]).catch((error) => over(error));
+
 function codes() {
   let timer;
   const live = document.querySelectorAll("#codes .live");
@@ -147,10 +198,10 @@ function codes() {
 }
 
 async function start() {
-  entry = await account(list);
+  entry = await account(list, () => rest());
   if (!entry) return;
   codes();
-  latest();
+  rest();
   $("explain").addEventListener("submit", (e) => {
     e.preventDefault();
     const typed = $("reference").value.toUpperCase().replace(/[\s-]/g, "").replace(/[IL]/g, "1").replace(/O/g, "0");

@@ -33,6 +33,24 @@ const details = [
   ["the password must be proved again", "problem.grant"],
   ["no device is waiting", "problem.no-request"],
   ["this account has no device", "problem.no-device"],
+  ["this device has begun no such recovery", "problem.no-case"],
+  ["no recovery that is named so", "problem.no-case"],
+  ["this way has given its proof", "problem.given"],
+  ["too many of these", "problem.4290"],
+  ["this needs a fresh proof", "problem.fresh"],
+  ["the desk needs a fresh proof", "problem.fresh"],
+  ["this account does not work at the support desk", "problem.no-agent"],
+  ["there is no account with that identifier", "problem.no-account"],
+  ["nobody supports their own account", "problem.own"],
+  ["the owner has not approved", "problem.not-approved"],
+  ["this needs two agents", "problem.same"],
+  ["want an e-mail address such as", "problem.address"],
+  ["an account has five addresses", "problem.addresses"],
+  ["this account has this address already", "problem.address-known"],
+  ["this server sends no", "problem.no-sender"],
+  ["a code can be sent once a minute", "problem.codes-slow"],
+  ["this passkey was added already", "problem.passkey-known"],
+  ["this attempt is over", "code.over"],
   ["this account's ledger has no incident", "problem.no-incident"],
 ];
 
@@ -54,8 +72,8 @@ export function trouble(box, error) {
 
 // account starts one of the account's pages, or shows that nobody is signed
 // in. What appears by itself goes to heard; elsewhere a line says that somebody
-// asks.
-export async function account(heard = announce) {
+// asks. changed is called when something else of the account has.
+export async function account(heard = announce, changed = () => {}) {
   if (!usable()) return null;
   const entry = await current();
   if (!entry) {
@@ -71,6 +89,7 @@ export async function account(heard = announce) {
   }
   listen(entry, async (kind, value) => {
     if (kind === "requests") heard(value.requests);
+    else if (kind === "changed") changed();
     else await on(entry, "/v1/requests").catch((error) => over(error)); // ended: the refusal says it
   }).catch((error) => over(error));
   return entry;
