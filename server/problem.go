@@ -51,12 +51,20 @@ func (s *Server) answer(w http.ResponseWriter, out any, err error) int {
 		w.WriteHeader(http.StatusNoContent)
 		return http.StatusNoContent
 	}
-	b, err := json.Marshal(out)
+	b, err := marshal(out)
 	if err != nil {
 		return s.fail(w, s.toProblem(err))
 	}
 	send(w, http.StatusOK, "application/json", b)
 	return http.StatusOK
+}
+
+// marshal lets what can write itself do so.
+func marshal(out any) ([]byte, error) {
+	if self, ok := out.(interface{ AppendJSON([]byte) []byte }); ok {
+		return self.AppendJSON(make([]byte, 0, 4<<10)), nil
+	}
+	return json.Marshal(out)
 }
 
 func (s *Server) fail(w http.ResponseWriter, p *api.Problem) int {

@@ -10,6 +10,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -277,14 +278,18 @@ func (s *Server) timed(path string, f outcome) http.HandlerFunc {
 
 // read reads a message within its limit.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var body bytes.Buffer
+	if r.ContentLength <= maxBody {
+		body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // once, not as it comes
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
 		return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
 	}
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // unsigned hands on a message that needs no proof of the device's key.
