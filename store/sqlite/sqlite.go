@@ -38,7 +38,6 @@ type Store struct {
 	probe   chan probed
 	changes store.Changes
 	changed []store.ID // in the group at work; the writer's alone
-	begun   begun      // the writer's alone
 	close   func() error
 }
 

@@ -22,9 +22,6 @@ type tx struct {
 	fault error // of the store itself; the transaction is lost
 
 	changed []store.ID // accounts, but for what is hot of them
-
-	begun *begun // the writer's; nil for who only reads
-	again bool   // the subject was answered from it
 }
 
 // none is the context of statements: see conn.
@@ -164,19 +161,14 @@ func (t *tx) Find(key, stand store.Key) (store.Subject, error) {
 	if len(list) != 2 {
 		return store.Subject{}, t.told(fmt.Errorf("a ghost is missing: %d rows instead of 2", len(list)))
 	}
-	found, b := subject(list[0]), subject(list[1])
-	if found.Key != key {
-		found = b
+	a, b := subject(list[0]), subject(list[1])
+	if a.Key == key {
+		return a, nil
 	}
-	t.begun.putSubject(found)
-	return found, nil
+	return b, nil
 }
 
 func (t *tx) Subject(id store.ID) (store.Subject, error) {
-	if s, ok := t.begun.subject(id); ok {
-		t.again = true
-		return s, nil
-	}
 	r, err := t.c.queries.Subject(none, id[:])
 	return single(r, err, t, subject)
 }
@@ -197,7 +189,6 @@ func (t *tx) AddSubject(s store.Subject) error {
 
 func (t *tx) SaveSubject(s store.Subject) error {
 	t.changed = append(t.changed, s.ID)
-	t.begun.saved(s)
 	return t.one(t.c.queries.SaveSubject(none, rows.SaveSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch, Created: micros(s.Created),
 		Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
@@ -205,7 +196,6 @@ func (t *tx) SaveSubject(s store.Subject) error {
 }
 
 func (t *tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
-	t.begun.savedHot(id, h)
 	return t.one(t.c.queries.SaveSubjectHot(none, rows.SaveSubjectHotParams{
 		ID: id[:], StrangerFailures: int64(h.StrangerFailures), CodeFailures: int64(h.CodeFailures), Seq0: h.Seq[0], Seq1: h.Seq[1], Seq2: h.Seq[2], Seq3: h.Seq[3],
 	}))
@@ -240,18 +230,8 @@ func device(r rows.Device) store.Device {
 }
 
 func (t *tx) Device(account store.ID, key store.Thumbprint) (store.Device, error) {
-	p := place{account, key}
-	if t.again {
-		if d, ok := t.begun.device(p); ok {
-			return d.Device, d.err
-		}
-	}
 	r, err := t.c.queries.Device(none, rows.DeviceParams{Account: account[:], Thumbprint: key[:]})
-	d, err := single(r, err, t, device)
-	if err == nil || errors.Is(err, store.ErrNotFound) {
-		t.begun.putDevice(p, looked{d, err})
-	}
-	return d, err
+	return single(r, err, t, device)
 }
 
 func (t *tx) Devices(account store.ID) ([]store.Device, error) {
@@ -261,7 +241,6 @@ func (t *tx) Devices(account store.ID) ([]store.Device, error) {
 
 func (t *tx) AddDevice(d store.Device) error {
 	t.changed = append(t.changed, d.Account)
-	t.begun.dropDevice(place{d.Account, d.Thumbprint})
 	c := d.Hot.Own
 	n, err := t.c.queries.AddDevice(none, rows.AddDeviceParams{
 		Account: d.Account[:], Thumbprint: d.Thumbprint[:], ID: d.ID[:], Name: d.Name, System: d.System, Enrolled: micros(d.Enrolled),
@@ -277,7 +256,6 @@ func (t *tx) AddDevice(d store.Device) error {
 
 func (t *tx) SaveDevice(d store.Device) error {
 	t.changed = append(t.changed, d.Account)
-	t.begun.dropDevice(t.begun.placeOf(d.Account, d.ID))
 	return t.one(t.c.queries.SaveDevice(none, rows.SaveDeviceParams{
 		Name: d.Name, System: d.System, Removed: micros(d.Removed), RemovedBy: d.RemovedBy[:], Account: d.Account[:], ID: d.ID[:],
 	}))
@@ -285,7 +263,6 @@ func (t *tx) SaveDevice(d store.Device) error {
 
 func (t *tx) SaveDeviceHot(account, id store.ID, h store.DeviceHot) error {
 	c := h.Own
-	t.begun.savedDeviceHot(account, id, h)
 	return t.one(t.c.queries.SaveDeviceHot(none, rows.SaveDeviceHotParams{
 		Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),

@@ -166,7 +166,6 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 	}
 	defer func() {
 		if fault != nil {
-			s.begun.forget()
 			w.exec("ROLLBACK")
 		}
 	}()
@@ -177,7 +176,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 				return nil, err
 			}
 		}
-		t := &tx{c: w, begun: &s.begun}
+		t := &tx{c: w}
 		outcomes[i] = protect(j.f, t)
 		s.changed = append(s.changed, t.changed...)
 		if t.fault != nil {
@@ -187,7 +186,6 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 			if !savepoints {
 				return nil, errAgain
 			}
-			s.begun.forget()
 			if err := w.exec("ROLLBACK TO f"); err != nil {
 				return nil, err
 			}
