@@ -45,7 +45,8 @@ var allowed = []struct {
 	{"explain", "cause gate incident keys session store"},
 
 	// The device's side.
-	{"agent", "api cause code device identifier opaque policy"},
+	{"keystore", ""},
+	{"agent", "api cause code device identifier keystore opaque policy"},
 	{"doctor", "agent api cause code device opaque policy"},
 	{"doctor/host", "agent api cause device doctor policy"},
 	{"doctor/account", "agent api cause code device doctor doctor/host opaque policy"},

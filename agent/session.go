@@ -33,11 +33,17 @@ func (a *Agent) session() (Identity, Session, *Client, error) {
 
 // On makes a call on this device's session.
 func (a *Agent) On(ctx context.Context, what, path string, out any) error {
+	if err := a.Settle(ctx); err != nil {
+		return err
+	}
 	return a.about(ctx, what, path, "", out)
 }
 
 // OnThing makes a call on this device's session about one thing.
 func (a *Agent) OnThing(ctx context.Context, what, path, thing string, out any) error {
+	if err := a.Settle(ctx); err != nil {
+		return err
+	}
 	return a.about(ctx, what, path, thing, out)
 }
 
@@ -65,6 +71,9 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 		return Token{}, err
 	}
 	defer unlock()
+	if err := a.settle(ctx); err != nil {
+		return Token{}, err
+	}
 	id, s, c, err := a.session()
 	if err != nil {
 		return Token{}, err
@@ -131,7 +140,10 @@ func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	err = a.On(ctx, "sign-out", api.PathSignOut, nil)
+	if err := a.settle(ctx); err != nil {
+		return false, err
+	}
+	err = a.about(ctx, "sign-out", api.PathSignOut, "", nil)
 	if r := new(RefusedError); errors.As(err, &r) {
 		ended, err = true, nil
 	}
@@ -163,6 +175,8 @@ func Valid(name string, b []byte) bool {
 		v = new(Session)
 	case AttemptFile:
 		v = new(Attempt)
+	case PendingFile:
+		v = new(Pending)
 	default:
 		v = new(json.RawMessage)
 	}
