@@ -18,6 +18,7 @@ var codes = []Code{
 	"key-mismatch", "device-removed", "request-denied", "refused",
 	"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
 	"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "change-pending", "unknown",
+	"keystore-locked", "agent-stopped", "password-former",
 }
 
 var audiences = []Audience{Anyone, Holder, Owner, Desk, Operator}
@@ -46,8 +47,8 @@ func TestAudiences(t *testing.T) {
 	want := map[Audience][]Code{
 		Anyone: {"client-outdated", "clock-off", "service-fault", "unreachable", "tls-intercepted", "state-damaged", "refused",
 			"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
-			"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "unknown"},
-		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending"},
+			"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "unknown", "keystore-locked", "agent-stopped"},
+		Holder: {"password-wrong", "password-former", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending"},
 		Owner: {"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used", "code-tries-spent",
 			"factor-missing", "key-mismatch", "device-removed", "request-denied"},
 		Operator: {"account-unknown"},

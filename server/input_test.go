@@ -19,7 +19,7 @@ import (
 var posts = []string{
 	api.PathSignUpStart, api.PathSignUpFinish, api.PathSignInStart, api.PathSignInFinish, api.PathSignInCode, api.PathToken,
 	api.PathSession, api.PathSignOut, api.PathRequests, api.PathAllow, api.PathDeny, api.PathPass, api.PathDevices,
-	api.PathRemoveDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
+	api.PathRemoveDevice, api.PathEndDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
 }
 
 var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused"}
@@ -283,7 +283,7 @@ func FuzzPost(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path uint8, body []byte) {
 		to := posts[int(path)%len(posts)]
-		if to == api.PathSignOut || to == api.PathRemoveDevice {
+		if to == api.PathSignOut || to == api.PathRemoveDevice || to == api.PathEndDevice {
 			body = []byte(strings.ReplaceAll(string(body), "SESSION", strings.Repeat("0", 32)))
 		}
 		here := *w

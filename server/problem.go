@@ -82,7 +82,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 		return s.refused(r)
 	}
 	for _, known := range []error{
-		signin.ErrOver, session.ErrNone, account.ErrInvitation, account.ErrIdentifier, account.ErrTaken, account.ErrNoDevice,
+		signin.ErrOver, session.ErrNone, account.ErrInvitation, account.ErrIdentifier, account.ErrTaken, account.ErrNoDevice, account.ErrThisDevice, account.ErrSameName,
 		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
 	} {
 		if errors.Is(err, known) {
