@@ -31,13 +31,12 @@ const (
 	IdentityCopy = "identity.json.copy"
 	SessionFile  = "session.json"
 	AttemptFile  = "attempt.json"
+	AgentFile    = "agent.json" // the resident agent's; see package resident
 	IncidentsDir = "incidents"
 	lockFile     = "lock"
 	repairLock   = "repairs.lock"
+	agentLock    = "agent.lock"
 )
-
-// stateVersion is the version of all files of a home.
-const stateVersion = 1
 
 // keptIncidents is how many refusals a device remembers.
 const keptIncidents = 50
@@ -176,6 +175,11 @@ func (h Home) LockRepairs(ctx context.Context) (unlock func(), err error) {
 	return lock(ctx, h.Path(repairLock))
 }
 
+// Sole waits until no agent runs for this home; whoever holds it is the one.
+func (h Home) Sole(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(agentLock))
+}
+
 // lock waits for a file's lock, which ends with unlock or with the process, or
 // for the interruption of the command: the system's own waiting does not end
 // when Ctrl-C is caught.
@@ -251,7 +255,7 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(content)
-	b, err := json.Marshal(wrapped{stateVersion, hex.EncodeToString(sum[:]), content})
+	b, err := json.Marshal(wrapped{versionOf(v), hex.EncodeToString(sum[:]), content})
 	return append(b, '\n'), err
 }
 
