@@ -119,6 +119,11 @@ func (a *Agent) call(ctx context.Context, c *Client, account, what, path string,
 	if !errors.As(err, &p) || p.Code != api.Failed {
 		return err
 	}
+	return a.kept(c, account, what, p)
+}
+
+// kept keeps a refusal, and returns it as one.
+func (a *Agent) kept(c *Client, account, what string, p *api.Problem) error {
 	public := p.Type[strings.LastIndexByte(p.Type, '/')+1:]
 	ref, ok := api.NormaliseReference(p.Reference)
 	if !ok {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/keystore"
 )
 
 // version is set by the build (-ldflags "-X main.version=…").
@@ -82,7 +83,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 		newServeCommand(e), newAdminCommand(e),
 		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
-		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
+		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e), newAgentCommand(e), newCredentialCommand(e),
 		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
 	)
 	root.InitDefaultCompletionCmd()
@@ -129,7 +130,12 @@ func (e *env) agent() (*agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agent.Agent{Home: home, Now: now, Version: version}, nil
+	keys, err := keystore.System(e.getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	note := func(text string) { e.note("note: %s", text) }
+	return &agent.Agent{Home: home.With(keystore.Remembered(keys)), Now: now, Version: version, Note: note}, nil
 }
 
 // takes makes an argument check whose error names what is wanted.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/resident"
 )
 
 func newStatusCommand(e *env) *cobra.Command {
@@ -45,7 +48,8 @@ func newTokenCommand(e *env) *cobra.Command {
 		Use:   "token",
 		Short: "Print an access token, refreshed when needed",
 		Long: `Print an access token alone on standard output, refreshed when what is in hand
-is not good for long enough. Many calls at once cause one refresh.
+is not good for long enough. Many calls at once cause one refresh. Where an agent
+runs ("readmit agent"), it is the one who answers.
 
 A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 		Example: `  readmit token
@@ -59,7 +63,7 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 			if err != nil {
 				return err
 			}
-			t, err := a.Token(cmd.Context(), audience, least)
+			t, err := e.accessToken(cmd.Context(), a, audience, least)
 			if err != nil {
 				return err
 			}
@@ -74,6 +78,21 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 	c.Flags().DurationVar(&least, "min-valid", time.Minute, "how long the token must be good for")
 	c.Flags().StringVar(&audience, "audience", "", "the service the token is for (default: the account server)")
 	return c
+}
+
+// accessToken asks the agent where one runs, and the account server otherwise.
+func (e *env) accessToken(ctx context.Context, a *agent.Agent, audience string, least time.Duration) (agent.Token, error) {
+	got, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoToken, Audience: audience, MinValid: int((least + time.Second - 1) / time.Second)})
+	if errors.Is(err, resident.ErrNoAgent) {
+		return a.Token(ctx, audience, least)
+	}
+	if err != nil {
+		return agent.Token{}, err
+	}
+	if got.Token == nil {
+		return agent.Token{}, errors.New("the agent's answer has no token")
+	}
+	return agent.Token{Value: got.Token.Value, Expires: got.Token.Expires}, nil
 }
 
 func newSignOutCommand(e *env) *cobra.Command {
