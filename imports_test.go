@@ -49,7 +49,7 @@ var allowed = []struct {
 	{"agent", "api cause code device identifier keystore opaque policy"},
 	{"resident", "agent api keystore"},
 	{"doctor", "agent api cause code device opaque policy"},
-	{"data", "agent doctor"},
+	{"folders", "agent doctor"},
 	{"doctor/host", "agent api cause device doctor policy"},
 	{"doctor/account", "agent api cause code device doctor doctor/host keystore opaque policy resident"},
 
@@ -69,7 +69,7 @@ var allowed = []struct {
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code data device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain gate incident keys keystore opaque policy resident server session signin store store/sqlite"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain folders gate incident keys keystore opaque policy resident server session signin store store/sqlite"},
 	{"faults", "agent api cause code device doctor opaque policy"},
 	{"faults/matrix", "agent api cause code device doctor faults opaque policy"},
 	{"bench", "agent api cause code device opaque policy"},
@@ -79,7 +79,7 @@ var allowed = []struct {
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
 	adapters     = []string{"server", "store/sqlite", "agent", "cmd/readmit"}
-	deviceSide   = []string{"agent", "keystore", "resident", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
+	deviceSide   = []string{"agent", "keystore", "resident", "doctor", "folders", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
 	serversOnly  = []string{"signin", "session", "store", "gate", "keys", "account", "explain", "server", "incident"}
 	mainPackages = []string{"cmd/readmit", "faults/matrix", "bench", "torture"}
 )
