@@ -89,6 +89,7 @@ func Params(scripts, bin string, r *Record) testscript.Params {
 			w.address = address
 			e.Setenv("SERVER", "http://"+address)
 			e.Setenv("ADDRESS", address)
+			e.Setenv("READMIT_KEYSTORE", "file")
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Values[worldKey{}] = w
 			e.Defer(w.end)
