@@ -32,6 +32,7 @@ const (
 
 // env is what a command has of the world.
 type env struct {
+	ctx    context.Context // of the command; it ends with Ctrl-C
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
@@ -45,6 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	e.ctx = ctx
 	root := newRootCommand(e)
 	root.SetArgs(codesLast(args))
 	err := root.ExecuteContext(ctx)
@@ -81,7 +83,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print data, and errors, as JSON")
 	root.AddCommand(
 		newServeCommand(e), newAdminCommand(e),
-		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
+		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newDataCommand(e), newResetCommand(e), newPasswordCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
 		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e), newAgentCommand(e), newCredentialCommand(e),
 		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
@@ -135,7 +137,8 @@ func (e *env) agent() (*agent.Agent, error) {
 		return nil, usageError{err}
 	}
 	note := func(text string) { e.note("note: %s", text) }
-	return &agent.Agent{Home: home.With(keystore.Remembered(keys)), Now: now, Version: version, Note: note}, nil
+	a := &agent.Agent{Home: home.With(keystore.Remembered(keys)), Now: now, Version: version, Note: note}
+	return a, e.whole(a)
 }
 
 // takes makes an argument check whose error names what is wanted.

@@ -95,33 +95,6 @@ func (e *env) accessToken(ctx context.Context, a *agent.Agent, audience string, 
 	return agent.Token{Value: got.Token.Value, Expires: got.Token.Expires}, nil
 }
 
-func newSignOutCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "sign-out",
-		Short: "End this device's session",
-		Long: `End this device's session, here and at the server. The device stays enrolled:
-it signs in again with the password alone. To take it off the account, run
-"readmit devices remove ID" on another one.`,
-		Example: "  readmit sign-out",
-		Args:    takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := e.agent()
-			if err != nil {
-				return err
-			}
-			ended, err := a.SignOut(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text := "signed out"
-			if ended {
-				text = "signed out here; the server had ended the session before"
-			}
-			return e.data(map[string]bool{"signed_out": true, "ended_before": ended}, func(w io.Writer) { fmt.Fprintln(w, text) })
-		},
-	}
-}
-
 func newPasswordCommand(e *env) *cobra.Command {
 	var presentFile, nextFile string
 	c := &cobra.Command{
