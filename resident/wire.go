@@ -163,7 +163,7 @@ func (a Ask) check() error {
 	switch {
 	case a.Version != Version:
 		return formError(fmt.Sprintf("version %d; this agent speaks %d", a.Version, Version))
-	case a.MinValid < 0 || time.Duration(a.MinValid)*time.Second > agent.TokenLife:
+	case a.MinValid < 0 || a.MinValid > int(agent.TokenLife/time.Second):
 		return formError(fmt.Sprintf("min_valid %d", a.MinValid))
 	case (a.Do == DoAllow || a.Do == DoDeny) && a.ID == "":
 		return formError("no id")

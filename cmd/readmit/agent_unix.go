@@ -35,8 +35,8 @@ NoNewPrivileges=yes
 WantedBy=default.target
 `
 
-// plist is what launchd is told, to the same effect.
-const plist = `<?xml version="1.0" encoding="UTF-8"?>
+// plistText is what launchd is told, to the same effect.
+const plistText = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
@@ -84,7 +84,7 @@ func newStarter(name, program string, args []string) (starter, error) {
 	config := &service.Config{
 		Name: name, DisplayName: "Readmit agent", Description: "Readmit keeps this device signed in",
 		Executable: program, Arguments: args,
-		Option: service.KeyValue{"UserService": true, "SystemdScript": unit, "LaunchdConfig": plist},
+		Option: service.KeyValue{"UserService": true, "SystemdScript": unit, "LaunchdConfig": plistText},
 	}
 	for _, system := range service.AvailableSystems() {
 		var file string
