@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
+	"time"
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/doctor"
@@ -70,6 +72,26 @@ func (e *env) launch(a *agent.Agent) error {
 		return s.start()
 	}
 	return spawn(a.Home)
+}
+
+// await waits, not for long, until the agent that a repair has started answers.
+// No lock may be held: the agent may need it. One that does not come counts with
+// those that did not start.
+func (e *env) await(a *agent.Agent, r doctor.Entry) []string {
+	if !slices.Contains(r.Start, theAgent) || slices.Contains(r.Unstarted, theAgent) {
+		return r.Unstarted
+	}
+	for range 100 {
+		if _, err := resident.Call(e.ctx, a.Home, resident.Ask{Do: resident.DoStatus}); err == nil {
+			return r.Unstarted
+		}
+		select {
+		case <-e.ctx.Done():
+			return r.Unstarted
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return append(r.Unstarted, theAgent)
 }
 
 // journal is where this device's repairs are written down.

@@ -93,6 +93,7 @@ func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error
 	if err != nil {
 		return unkept(a, err)
 	}
+	entry.Unstarted = e.await(a, entry)
 	m.ID, m.Undo, m.Unstarted = entry.ID, []string{"readmit", "undo", entry.ID}, entry.Unstarted
 	out := wasReset{Repair: &m, SignedIn: id.Enrolled() && !slices.Contains(entry.Unstarted, theSession)}
 	end := e.afterReset(j, id, &out)

@@ -33,16 +33,17 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 			if err != nil {
 				return err
 			}
-			defer unlockHome()
 			j := e.journal(a)
 			id := ""
 			if len(args) > 0 {
 				id = args[0]
 			}
 			done, err := j.Undo(id)
+			unlockHome()
 			if err != nil {
 				return unkept(a, err)
 			}
+			done.Unstarted = e.await(a, done)
 			out := made{ID: done.ID, Cause: done.Cause, Why: done.Why, Do: done.Do, Files: []string{}, Stop: done.Stop, Start: done.Start, Unstarted: done.Unstarted}
 			for _, c := range done.Changes {
 				out.Files = append(out.Files, c.File)
