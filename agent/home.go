@@ -31,7 +31,8 @@ const (
 	IdentityCopy = "identity.json.copy"
 	SessionFile  = "session.json"
 	AttemptFile  = "attempt.json"
-	AgentFile    = "agent.json" // the resident agent's; see package resident
+	FoldersFile  = "folders.json" // see package folders
+	AgentFile    = "agent.json"   // the resident agent's; see package resident
 	IncidentsDir = "incidents"
 	lockFile     = "lock"
 	repairLock   = "repairs.lock"

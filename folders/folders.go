@@ -24,9 +24,6 @@ import (
 // KeptFor is how long folders that were moved aside are kept at least.
 const KeptFor = 30 * 24 * time.Hour
 
-// file is where the list is kept in a home.
-const file = "folders.json"
-
 // Folder is one that belongs to the account.
 type Folder struct {
 	Path    string    `json:"path"` // absolute, without links
@@ -53,7 +50,7 @@ type list struct {
 // List lists the folders of a home, by path.
 func List(h agent.Home) ([]Folder, error) {
 	var l list
-	err := h.Load(file, &l)
+	err := h.Load(agent.FoldersFile, &l)
 	if e := new(agent.StateError); errors.As(err, &e) && e.Problem == agent.Missing {
 		return nil, nil
 	}
@@ -84,7 +81,7 @@ func Add(h agent.Home, id agent.Identity, dir, user string, now time.Time) (Fold
 	f := Folder{Path: path, Account: id.Account, Server: id.Server, Added: now.UTC()}
 	all = append(all, f)
 	slices.SortFunc(all, func(a, b Folder) int { return strings.Compare(a.Path, b.Path) })
-	return f, h.Save(file, list{all})
+	return f, h.Save(agent.FoldersFile, list{all})
 }
 
 // resolve makes a path absolute and follows links, so that what is moved later
@@ -174,7 +171,7 @@ func Remove(h agent.Home, dir string) (Folder, error) {
 		return Folder{}, &RefusedError{path, "it is not registered", "see: readmit data list"}
 	}
 	f := all[i]
-	return f, h.Save(file, list{slices.Delete(all, i, i+1)})
+	return f, h.Save(agent.FoldersFile, list{slices.Delete(all, i, i+1)})
 }
 
 // Leave plans to move folders aside, as they are now. Those that are gone are

@@ -109,14 +109,14 @@ func TestRemove(t *testing.T) {
 // The list is told to be damaged, never taken for empty.
 func TestDamagedList(t *testing.T) {
 	h, user := place(t, "a")
-	must(t, os.WriteFile(h.Path(file), []byte("garbage"), 0o600))
+	must(t, os.WriteFile(h.Path(agent.FoldersFile), []byte("garbage"), 0o600))
 	if _, err := List(h); err == nil {
 		t.Error("a damaged list was read")
 	}
 	if _, err := Add(h, jane, filepath.Join(user, "a"), user, noon); err == nil {
 		t.Error("a damaged list was written over")
 	}
-	must(t, os.WriteFile(h.Path(file), []byte(`{"version":9,"sum":"","content":[]}`), 0o600))
+	must(t, os.WriteFile(h.Path(agent.FoldersFile), []byte(`{"version":9,"sum":"","content":[]}`), 0o600))
 	e := new(agent.StateError)
 	if _, err := List(h); !errors.As(err, &e) || e.Problem != agent.Newer {
 		t.Errorf("one of a newer version: %v", err)

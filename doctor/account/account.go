@@ -5,6 +5,7 @@ package account
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net"
@@ -114,14 +115,14 @@ type running struct {
 }
 
 // files are those looked at, besides the kept incidents.
-var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile}
+var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, agent.FoldersFile, agent.PendingFile}
 
 func (r *running) state(context.Context) ([]cause.Fact, string) {
 	h, ex := r.x.Agent.Home, r.ex
 	var ids [2]agent.Identity
 	var s agent.Session
 	var t agent.Attempt
-	for i, v := range []any{&ids[0], &ids[1], &s, &t} {
+	for i, v := range []any{&ids[0], &ids[1], &s, &t, new(json.RawMessage), new(json.RawMessage)} {
 		err := h.Load(files[i], v)
 		if id, ok := v.(*agent.Identity); ok && err == nil {
 			var whole agent.Identity
@@ -164,7 +165,7 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 		delete(ex.files, agent.IdentityCopy)
 	}
 	// A device that is signed out, or never was asked for a code, has none of these.
-	for _, optional := range []string{agent.SessionFile, agent.AttemptFile} {
+	for _, optional := range files[2:] {
 		if ex.files[optional] == agent.Missing {
 			delete(ex.files, optional)
 		}
