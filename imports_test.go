@@ -72,7 +72,7 @@ var allowed = []struct {
 	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts doctor/icloud/guide explain folders gate incident keys keystore opaque policy resident server session signin store store/sqlite"},
 	{"faults", "agent api cause code device doctor opaque policy resident"},
 	{"faults/matrix", "agent api cause code device doctor faults opaque policy resident"},
-	{"bench", "agent api cause code device opaque policy"},
+	{"bench", "agent api cause code device opaque policy resident"},
 	{"torture", "agent api cause code device doctor faults lockout opaque policy resident"},
 }
 

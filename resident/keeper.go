@@ -25,8 +25,9 @@ const (
 	patience = 5 * time.Minute
 	// enough is after how many times the same refusal the agent gives up.
 	enough = 3
-	// slowest is the longest wait between two tries.
-	slowest = time.Minute
+	// slowest is the longest wait between two tries: so long it takes until all
+	// devices have come back to a server that was away.
+	slowest = 25 * time.Second
 )
 
 // keeper keeps tokens fresh. Its rules: ask before the token ends, at a moment
@@ -158,14 +159,14 @@ func (k *keeper) run(ctx context.Context) error {
 		default:
 			refusals, last = 0, nil
 		}
-		next = k.now().Add(pause(tries))
+		next = k.now().Add(Pause(tries))
 		tries++
 	}
 }
 
-// pause is how long to wait after so many tries: from two seconds, doubling, to
-// a minute, and less by chance, so that devices that failed together part.
-func pause(tries int) time.Duration {
+// Pause is how long to wait after so many tries: from two seconds, doubling, to
+// 25 seconds, and less by chance, so that devices that failed together part.
+func Pause(tries int) time.Duration {
 	d := min(slowest, 2*time.Second<<min(tries, 10))
 	return d/2 + rand.N(d/2)
 }

@@ -92,7 +92,7 @@ func TestQuietUntilItMatters(t *testing.T) {
 			t.Errorf("told %v while it did not matter", w.notices)
 		}
 		tried := len(w.calls)
-		if tried < 6 || tried > 30 {
+		if tried < 6 || tried > 40 {
 			t.Errorf("%d tries", tried)
 		}
 		time.Sleep(3 * time.Hour)
@@ -100,7 +100,7 @@ func TestQuietUntilItMatters(t *testing.T) {
 		if len(w.notices) != 1 || !errors.Is(w.notices[0], gone) {
 			t.Errorf("told %v", w.notices)
 		}
-		if more := len(w.calls) - tried; more < 150 || more > 400 {
+		if more := len(w.calls) - tried; more < 350 || more > 750 {
 			t.Errorf("%d tries in three hours", more)
 		}
 		// The server comes back, and goes again: that is another matter.

@@ -92,7 +92,7 @@ func (r *requests) run(ctx context.Context) {
 		if err != nil && !errors.Is(err, agent.ErrStreamOver) {
 			r.set("not")
 		}
-		wait := pause(max(0, tries))
+		wait := Pause(max(0, tries))
 		if quiet(err) {
 			wait = look
 		}
