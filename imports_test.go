@@ -50,10 +50,13 @@ var allowed = []struct {
 	{"explain", "cause desk gate incident keys session store"},
 
 	// The device's side.
-	{"agent", "api cause code device identifier opaque policy"},
+	{"keystore", ""},
+	{"agent", "api cause code device identifier keystore opaque policy"},
+	{"resident", "agent api keystore"},
 	{"doctor", "agent api cause code device opaque policy"},
+	{"folders", "agent doctor"},
 	{"doctor/host", "agent api cause device doctor policy"},
-	{"doctor/account", "agent api cause code device doctor doctor/host opaque policy"},
+	{"doctor/account", "agent api cause code device doctor doctor/host keystore opaque policy resident"},
 
 	{"doctor/icloud/clients", "cause doctor"},
 	{"doctor/icloud/mac", "cause doctor"},
@@ -72,18 +75,18 @@ var allowed = []struct {
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain gate identifier incident keys message message/send opaque policy server session signin store store/sqlite web"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/sqlite web"},
 	{"passkey/virtual", ""},
-	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy"},
-	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy"},
-	{"bench", "agent api cause code device opaque policy"},
-	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy"},
+	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},
+	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident"},
+	{"bench", "agent api cause code device opaque policy resident"},
+	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident"},
 }
 
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
 	adapters     = []string{"server", "message/send", "store/sqlite", "agent", "cmd/readmit"}
-	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide"}
+	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide", "keystore", "resident", "folders"}
 	serversOnly  = []string{"message", "message/send", "signin", "session", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}
 	mainPackages = []string{"cmd/readmit", "faults/matrix", "bench", "torture"}
 )

@@ -40,9 +40,13 @@ var (
 	// ErrSlow: too many sign-ups begun under this identifier.
 	ErrSlow = errors.New("too many sign-ups were begun for this identifier: wait a few minutes")
 	// ErrNoDevice and the like: nothing has that name.
-	ErrNoDevice  = errors.New("this account has no device with that ID that is still enrolled: see readmit devices")
-	ErrNoRequest = errors.New("no device is waiting under that ID: see readmit requests")
-	ErrNoAccount = errors.New("there is no account with that identifier")
+	ErrNoDevice = errors.New("this account has no device with that ID that is still enrolled: see readmit devices")
+	// ErrSameName: a name that does not say which.
+	ErrSameName = errors.New("several devices of this account have that name: say which by its ID, see readmit devices")
+	// ErrThisDevice: what is for other devices.
+	ErrThisDevice = errors.New("this is the device you are at: sign it out with readmit sign-out")
+	ErrNoRequest  = errors.New("no device is waiting under that ID: see readmit requests")
+	ErrNoAccount  = errors.New("there is no account with that identifier")
 	// ErrGrant: the proof of the password is missing, old or used.
 	ErrGrant = errors.New("the password must be proved again: begin anew")
 	// ErrRecord: a record that no client makes.
@@ -262,6 +266,9 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 		if a.PasswordChanged.After(g.Proved) || !a.Disabled.IsZero() {
 			return ErrGrant
 		}
+		if err := s.SignIn.KeepFormer(tx, a, now); err != nil {
+			return err
+		}
 		a.Record, a.Stretch, a.PasswordChanged, a.PasswordChangedBy = record, stretch, now, actor.Device.ID
 		a.Epoch++
 		if err := tx.SaveSubject(a); err != nil {
@@ -318,6 +325,43 @@ func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id stor
 		}
 		return ErrNoDevice
 	})
+}
+
+// EndDevice ends the sessions of another device of the account, and tells how
+// many. It stays enrolled, and signs in again with the password alone.
+func (s *Service) EndDevice(ctx context.Context, actor session.Actor, id store.ID, c gate.Caller) (ended int, err error) {
+	if id == actor.Device.ID {
+		return 0, ErrThisDevice
+	}
+	now := s.Gate.Now()
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		if err := s.still(tx, actor); err != nil {
+			return err
+		}
+		a, err := tx.Subject(actor.Account.ID)
+		if err != nil {
+			return err
+		}
+		devices, err := tx.Devices(a.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			if d.ID != id || !d.Removed.IsZero() {
+				continue
+			}
+			if ended, err = tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndSignedOut); err != nil {
+				return err
+			}
+			a.Epoch++
+			if err := tx.SaveSubject(a); err != nil {
+				return err
+			}
+			return s.note(tx, &a, "device signed out", d.Name, c)
+		}
+		return ErrNoDevice
+	})
+	return ended, err
 }
 
 // MakePass makes a one-time pass for one new device. It is told once.

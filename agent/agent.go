@@ -20,6 +20,9 @@ type Agent struct {
 	Home    Home
 	Now     func() time.Time
 	Version string // of this program
+
+	// Note tells the person something once; nil tells nobody.
+	Note func(text string)
 }
 
 // ErrNotEnrolled: the command needs an account, and this device has none.
@@ -83,8 +86,11 @@ func (a *Agent) key() (Identity, device.Key, error) {
 	if err != nil {
 		return i, k, err
 	}
-	i = Identity{Key: string(pem)}
-	return i, k, a.Home.SaveIdentity(i)
+	if err := a.Home.SaveIdentity(Identity{Key: string(pem)}); err != nil {
+		return i, k, err
+	}
+	i, err = a.Home.Identity()
+	return i, k, err
 }
 
 // keyInHand returns the device's key, or, where it has none yet, one that is
@@ -113,6 +119,11 @@ func (a *Agent) call(ctx context.Context, c *Client, account, what, path string,
 	if !errors.As(err, &p) || p.Code != api.Failed {
 		return err
 	}
+	return a.kept(c, account, what, p)
+}
+
+// kept keeps a refusal, and returns it as one.
+func (a *Agent) kept(c *Client, account, what string, p *api.Problem) error {
 	public := p.Type[strings.LastIndexByte(p.Type, '/')+1:]
 	ref, ok := api.NormaliseReference(p.Reference)
 	if !ok {
@@ -166,8 +177,11 @@ func (a *Agent) SignUp(ctx context.Context, server, account, invitation, passwor
 	}
 	var done api.SignedIn
 	finish := api.SignUpFinish{Account: account, Invitation: invitation, Record: record, Stretch: hello.Stretch, DeviceName: name, Client: a.Self()}
-	if err := a.call(ctx, c, account, "sign-up", api.PathSignUpFinish, finish, &done); err != nil {
+	if err := a.begin(c.Server, account, name); err != nil {
 		return err
+	}
+	if err := a.call(ctx, c, account, "sign-up", api.PathSignUpFinish, finish, &done); err != nil {
+		return a.over(err)
 	}
 	return a.enrolled(c, id, key, name, done)
 }
@@ -207,13 +221,18 @@ func (a *Agent) enrolled(c *Client, id Identity, key device.Key, name string, do
 	}
 	id.Thumbprint, id.Server, id.Account = hex.EncodeToString(thumbprint[:]), c.Server, done.Account
 	id.Device, id.CodeSecret, id.Certificate = done.Device, done.CodeSecret, c.Certificate
+	tell := id.InFile && !id.Told
+	id.Told = id.InFile
 	if err := a.Home.SaveIdentity(id); err != nil {
 		return err
 	}
 	if err := a.saveSession(done); err != nil {
 		return err
 	}
-	return a.Home.Remove(AttemptFile)
+	if tell && a.Note != nil {
+		a.Note("this system has no key store in reach: this device's key is kept in a file that only you can read (" + a.Home.Path(IdentityFile) + ")")
+	}
+	return errors.Join(a.Home.Remove(AttemptFile), a.Home.Remove(PendingFile))
 }
 
 func (a *Agent) saveSession(done api.SignedIn) error {

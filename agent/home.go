@@ -21,6 +21,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"readmit.dev/readmit/keystore"
 )
 
 // Files of a home.
@@ -29,13 +31,13 @@ const (
 	IdentityCopy = "identity.json.copy"
 	SessionFile  = "session.json"
 	AttemptFile  = "attempt.json"
+	FoldersFile  = "folders.json" // see package folders
+	AgentFile    = "agent.json"   // the resident agent's; see package resident
 	IncidentsDir = "incidents"
 	lockFile     = "lock"
 	repairLock   = "repairs.lock"
+	agentLock    = "agent.lock"
 )
-
-// stateVersion is the version of all files of a home.
-const stateVersion = 1
 
 // keptIncidents is how many refusals a device remembers.
 const keptIncidents = 50
@@ -50,6 +52,12 @@ type Identity struct {
 	Name        string `json:"name,omitempty"`
 	CodeSecret  []byte `json:"code_secret,omitempty"`
 	Certificate string `json:"certificate,omitempty"` // hex SHA-256 of the public key of the server's certificate
+
+	// In the file, Key and CodeSecret are empty where the system's key store has
+	// them, under the name Entry. InFile says that there was none.
+	Entry  string `json:"entry,omitempty"`
+	InFile bool   `json:"in_file,omitempty"`
+	Told   bool   `json:"told,omitempty"` // that the key is in a file
 }
 
 // Enrolled reports whether the device is enrolled for an account.
@@ -98,6 +106,7 @@ const (
 	Unreadable Problem = "unreadable"
 	WrongMode  Problem = "wrong-mode"
 	Newer      Problem = "newer"
+	Keyless    Problem = "keyless" // an enrolment whose key is not in this system's key store
 )
 
 // StateError says that a file of the home cannot be used.
@@ -128,7 +137,10 @@ func (e *WriteError) Error() string {
 func (e *WriteError) Unwrap() error { return e.err }
 
 // Home is the folder in which a device keeps its state.
-type Home struct{ dir string }
+type Home struct {
+	dir  string
+	keys keystore.Store // nil: secrets stay in the files
+}
 
 // OpenHome takes the folder READMIT_HOME, or readmit in the system's
 // configuration folder; it makes it where it is missing.
@@ -144,7 +156,7 @@ func OpenHome(getenv func(string) string) (Home, error) {
 	if err := os.MkdirAll(filepath.Join(dir, IncidentsDir), 0o700); err != nil {
 		return Home{}, fmt.Errorf("this device's state folder: %w: set READMIT_HOME to one that can be written", err)
 	}
-	return Home{dir}, nil
+	return Home{dir: dir}, nil
 }
 
 // Path is where a file of the home lies.
@@ -162,6 +174,11 @@ func (h Home) Lock(ctx context.Context) (unlock func(), err error) {
 // holder takes Lock as well while it changes something.
 func (h Home) LockRepairs(ctx context.Context) (unlock func(), err error) {
 	return lock(ctx, h.Path(repairLock))
+}
+
+// Sole waits until no agent runs for this home; whoever holds it is the one.
+func (h Home) Sole(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, h.Path(agentLock))
 }
 
 // lock waits for a file's lock, which ends with unlock or with the process, or
@@ -239,7 +256,7 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(content)
-	b, err := json.Marshal(wrapped{stateVersion, hex.EncodeToString(sum[:]), content})
+	b, err := json.Marshal(wrapped{versionOf(v), hex.EncodeToString(sum[:]), content})
 	return append(b, '\n'), err
 }
 
@@ -302,18 +319,16 @@ func (h Home) WriteWhole(name string, b []byte) error {
 }
 
 // Identity reads the enrolment.
-func (h Home) Identity() (Identity, error) {
-	var i Identity
-	err := h.Load(IdentityFile, &i)
-	return i, err
-}
+func (h Home) Identity() (Identity, error) { return h.Enrolment(IdentityFile) }
 
-// SaveIdentity writes the enrolment, twice.
+// SaveIdentity writes the enrolment, twice; its secrets to the key store where
+// there is one.
 func (h Home) SaveIdentity(i Identity) error {
-	if err := h.Save(IdentityFile, i); err != nil {
+	i, err := h.locked(i)
+	if err != nil {
 		return err
 	}
-	return h.Save(IdentityCopy, i)
+	return h.saveBoth(i)
 }
 
 // Session reads the session; a missing one is the zero Session.

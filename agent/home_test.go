@@ -184,7 +184,7 @@ func TestProblems(t *testing.T) {
 		"no version":      {write([]byte(`{"sum":"","content":{}}`), 0o600), Malformed},
 		"no sum":          {write([]byte(`{"version":1,"content":{}}`), 0o600), Malformed},
 		"negative":        {write(bytes.Replace(good, []byte(`"version":1`), []byte(`"version":-1`), 1), 0o600), Malformed},
-		"newer":           {write(bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), 0o600), Newer},
+		"newer":           {write(bytes.Replace(good, []byte(`"version":1`), []byte(`"version":3`), 1), 0o600), Newer},
 		"other content":   {write(otherContent, 0o600), Malformed},
 		"a folder":        {func(path string) error { return os.Mkdir(path, 0o700) }, Unreadable},
 		"gone":            {func(path string) error { return nil }, Missing},

@@ -33,11 +33,17 @@ func (a *Agent) session() (Identity, Session, *Client, error) {
 
 // On makes a call on this device's session.
 func (a *Agent) On(ctx context.Context, what, path string, out any) error {
+	if err := a.Settle(ctx); err != nil {
+		return err
+	}
 	return a.about(ctx, what, path, "", out)
 }
 
 // OnThing makes a call on this device's session about one thing.
 func (a *Agent) OnThing(ctx context.Context, what, path, thing string, out any) error {
+	if err := a.Settle(ctx); err != nil {
+		return err
+	}
 	return a.about(ctx, what, path, thing, out)
 }
 
@@ -65,17 +71,16 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 		return Token{}, err
 	}
 	defer unlock()
+	if err := a.settle(ctx); err != nil {
+		return Token{}, err
+	}
 	id, s, c, err := a.session()
 	if err != nil {
 		return Token{}, err
 	}
 	defer c.Close()
-	if t, ok := s.Tokens[audience]; ok {
-		// One that seems to live longer than any was had before the clock was set
-		// back, and may have ended.
-		if left := t.Expires.Sub(a.Now()); left >= minValid && left <= TokenLife {
-			return t, nil
-		}
+	if t, ok := a.good(s, audience, minValid); ok {
+		return t, nil
 	}
 	var got api.Token
 	if err := a.call(ctx, c, id.Account, "token", api.PathToken, api.TokenRequest{Session: s.ID, Audience: audience}, &got); err != nil {
@@ -89,6 +94,43 @@ func (a *Agent) Token(ctx context.Context, audience string, minValid time.Durati
 	}
 	s.Tokens = fresh
 	return fresh[audience], a.Home.Save(SessionFile, s)
+}
+
+// good returns a session's token where it is good for long enough.
+func (a *Agent) good(s Session, audience string, minValid time.Duration) (Token, bool) {
+	t, ok := s.Tokens[audience]
+	// One that seems to live longer than any was had before the clock was set
+	// back, and may have ended.
+	left := t.Expires.Sub(a.Now())
+	return t, ok && left >= minValid && left <= TokenLife
+}
+
+// InHand returns a token that is good for minValid from what is kept, without
+// waiting for whoever holds the lock: a file is whole at any moment.
+func (a *Agent) InHand(audience string, minValid time.Duration) (Token, bool) {
+	s, err := a.Home.Session()
+	if err != nil || !missing(a.Home.Load(PendingFile, new(Pending))) {
+		return Token{}, false
+	}
+	return a.good(s, audience, minValid)
+}
+
+// Forsake forgets the token for an audience, which that one did not take.
+func (a *Agent) Forsake(ctx context.Context, audience string) error {
+	unlock, err := a.Home.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := a.Home.Session()
+	if err != nil {
+		return err
+	}
+	if _, ok := s.Tokens[audience]; !ok {
+		return nil
+	}
+	delete(s.Tokens, audience)
+	return a.Home.Save(SessionFile, s)
 }
 
 // Alive asks the server whether the session lives, and keeps nothing of the
@@ -131,7 +173,10 @@ func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	err = a.On(ctx, "sign-out", api.PathSignOut, nil)
+	if err := a.settle(ctx); err != nil {
+		return false, err
+	}
+	err = a.about(ctx, "sign-out", api.PathSignOut, "", nil)
 	if r := new(RefusedError); errors.As(err, &r) {
 		ended, err = true, nil
 	}
@@ -163,6 +208,8 @@ func Valid(name string, b []byte) bool {
 		v = new(Session)
 	case AttemptFile:
 		v = new(Attempt)
+	case PendingFile:
+		v = new(Pending)
 	default:
 		v = new(json.RawMessage)
 	}

@@ -37,15 +37,18 @@ func (a *Agent) SignIn(ctx context.Context, server, account, password, pass, nam
 	c := NewClient(server, key, a.Now)
 	defer c.Close()
 	var done api.SignInFinished
-	if err := a.prove(ctx, c, "sign-in", api.SignInStart{Account: account, Purpose: api.ForSignIn, Pass: pass, DeviceName: name, Client: a.Self()}, password, &done); err != nil {
+	if err := a.begin(server, account, name); err != nil {
 		return nil, err
+	}
+	if err := a.prove(ctx, c, "sign-in", api.SignInStart{Account: account, Purpose: api.ForSignIn, Pass: pass, DeviceName: name, Client: a.Self()}, password, &done); err != nil {
+		return nil, a.over(err)
 	}
 	switch {
 	case done.SignedIn != nil:
 		return nil, a.enrolled(c, id, key, name, *done.SignedIn)
 	case done.Code != nil:
 		t := Attempt{Server: server, Account: account, ID: done.Code.Attempt, Request: done.Code.Request, Name: name, Tries: done.Code.Tries, Expires: time.Unix(done.Code.Expires, 0)}
-		return &t, a.Home.Save(AttemptFile, t)
+		return &t, errors.Join(a.Home.Save(AttemptFile, t), a.over(nil))
 	}
 	return nil, &UnreachableError{server, OtherServer, errors.New("neither a session nor a request for a code")}
 }
@@ -69,10 +72,17 @@ func (a *Agent) prove(ctx context.Context, c *Client, what string, start api.Sig
 	if err != nil {
 		return err
 	}
-	ke3, _, _, err := login.Finish(started.KE2, stretch)
+	rp, err := login.Stretched(started.KE2, stretch)
+	if err != nil {
+		return &UnreachableError{c.Server, OtherServer, err}
+	}
+	ke3, _, _, err := login.FinishWith(started.KE2, rp)
 	switch {
 	case errors.Is(err, opaque.ErrCredentials):
-		ke3 = opaque.DecoyKE3()
+		var former bool
+		if ke3, former = login.Former(started.KE2, started.Former, rp); !former {
+			ke3 = opaque.DecoyKE3()
+		}
 	case err != nil:
 		return &UnreachableError{c.Server, OtherServer, err}
 	}
@@ -118,8 +128,11 @@ func (a *Agent) GiveCode(ctx context.Context, digits string) error {
 	c := NewClient(t.Server, key, a.Now)
 	defer c.Close()
 	var done api.SignedIn
-	if err := a.call(ctx, c, t.Account, "sign-in", api.PathSignInCode, api.SignInCode{Attempt: t.ID, Code: digits}, &done); err != nil {
+	if err := a.begin(t.Server, t.Account, t.Name); err != nil {
 		return err
+	}
+	if err := a.call(ctx, c, t.Account, "sign-in", api.PathSignInCode, api.SignInCode{Attempt: t.ID, Code: digits}, &done); err != nil {
+		return a.over(err)
 	}
 	return a.enrolled(c, id, key, t.Name, done)
 }

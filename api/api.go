@@ -39,6 +39,7 @@ const (
 	PathPass           = "/v1/pass"
 	PathDevices        = "/v1/devices"
 	PathRemoveDevice   = "/v1/devices/remove"
+	PathEndDevice      = "/v1/devices/end"
 	PathActivity       = "/v1/activity"
 	PathPasswordStart  = "/v1/password/start"
 	PathPasswordFinish = "/v1/password/finish"
@@ -168,6 +169,7 @@ type SignInStart struct {
 // SignInStarted answers the first message. State goes back with the last.
 type SignInStarted struct {
 	KE2     Bytes   `json:"ke2"`
+	Former  Bytes   `json:"former"` // opens only to who typed the former password on an enrolled device
 	Stretch Stretch `json:"stretch"`
 	State   Bytes   `json:"state"`
 }
@@ -344,6 +346,12 @@ type Device struct {
 // Devices lists them, oldest first.
 type Devices struct {
 	Devices []Device `json:"devices"`
+}
+
+// DeviceEnded names the device whose sessions were ended, and tells how many.
+type DeviceEnded struct {
+	Device        string `json:"device"`
+	SessionsEnded int    `json:"sessions_ended"`
 }
 
 // Activity is one line of the account's ledger.

@@ -189,6 +189,7 @@ var parts = []part{
 	{"timing", (*bench).partTiming},
 	{"failed", (*bench).partFailed},
 	{"attack", (*bench).partAttack},
+	{"ended", (*bench).partEnded},
 	{"start", (*bench).partStart},
 }
 

@@ -19,6 +19,7 @@ var codes = []Code{
 	"recovery-over", "recovery-pending", "recovery-code-wrong", "recovery-unproved", "passkey-refused", "passkey-copied",
 	"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
 	"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "change-pending", "unknown",
+	"keystore-locked", "agent-stopped", "password-former",
 }
 
 var audiences = []Audience{Anyone, Holder, Owner, Desk, Operator}
@@ -47,8 +48,8 @@ func TestAudiences(t *testing.T) {
 	want := map[Audience][]Code{
 		Anyone: {"client-outdated", "clock-off", "service-fault", "unreachable", "tls-intercepted", "state-damaged", "refused",
 			"terms-pending", "access-not-approved", "region-wrong", "app-password", "security-keys", "rate-limited", "factor-unfinished",
-			"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "unknown"},
-		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending", "recovery-pending"},
+			"trust-expired", "state-not-persisted", "account-locked", "provisioning-refused", "services-disagree", "unknown", "keystore-locked", "agent-stopped"},
+		Holder: {"password-wrong", "locked-by-strangers", "locked-by-own-device", "account-disabled", "session-expired", "session-ended", "token-superseded", "change-pending", "recovery-pending", "password-former"},
 		Owner: {"code-undelivered", "code-wrong", "code-late", "code-elsewhere", "code-clock-off", "code-used", "code-tries-spent",
 			"factor-missing", "key-mismatch", "device-removed", "request-denied",
 			"recovery-over", "recovery-code-wrong", "recovery-unproved", "passkey-refused", "passkey-copied"},

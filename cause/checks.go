@@ -2,58 +2,64 @@ package cause
 
 // The checks. Each comment says what is compared with what.
 const (
-	CheckClientVersion   Check = "client-version"     // the client's version with the policy's minimum
-	CheckSystemVersion   Check = "system-version"     // the operating system's version with the minimum
-	CheckProtocol        Check = "protocol"           // the protocol version with the minimum
-	CheckClock           Check = "clock"              // the client's clock minus the server's with what is allowed
-	CheckStore           Check = "store"              // whether the server can keep what it must
-	CheckServer          Check = "server"             // whether the server says it is ready
-	CheckName            Check = "name-resolution"    // whether the server's name leads to an address
-	CheckConnection      Check = "connection"         // whether a connection opens
-	CheckTLS             Check = "tls"                // whether the certificate is one this device trusts
-	CheckTLSKey          Check = "tls-key"            // the certificate's key with the one seen at enrolment
-	CheckStateFile       Check = "state-file"         // whether a state file is whole
-	CheckStateName       Check = "state-file-name"    // which state file it is
-	CheckStateAside      Check = "state-copy"         // whether the copy of a damaged state file is whole
-	CheckAccount         Check = "account"            // whether the identifier has an account
-	CheckIdentifier      Check = "identifier"         // what was typed with what this device is enrolled for
-	CheckPassword        Check = "password"           // whether the password's proof was right
-	CheckPasswordChanged Check = "password-changed"   // when the password was last changed
-	CheckStrangers       Check = "strangers-lock"     // failures in a row by devices that are not enrolled, here and at identifiers that share the counter, with the limit
-	CheckStrangersUntil  Check = "strangers-until"    // when their way in opens again
-	CheckOwnDevice       Check = "device-lock"        // failures in a row by one enrolled device, with the limit
-	CheckOwnDeviceUntil  Check = "device-until"       // when its way in opens again
-	CheckOwnDeviceName   Check = "device-locked"      // which enrolled device it is
-	CheckEnabled         Check = "account-enabled"    // whether the operator has disabled the account
-	CheckDisabledAt      Check = "account-disabled"   // since when
-	CheckPrompt          Check = "prompt"             // whether an enrolled device has fetched the request
-	CheckPromptDevice    Check = "prompt-device"      // the enrolled device that was waited for
-	CheckPromptSeen      Check = "prompt-device-seen" // when that device was last seen
-	CheckDelivery        Check = "delivery"           // what became of the message with the code
-	CheckDeliveryKind    Check = "delivery-kind"      // the kind of address that it went to
-	CheckDeliveryAt      Check = "delivery-at"        // when it was last tried
-	CheckDenied          Check = "request"            // what the owner said to the request
-	CheckCode            Check = "code"               // whether the code is any that could be right
-	CheckCodeAge         Check = "code-age"           // how long ago the code stopped being shown, with what is accepted
-	CheckCodeAttempt     Check = "code-attempt"       // whether the code was made for this attempt
-	CheckCodeClock       Check = "code-clock"         // how far off the clock is that made the code
-	CheckCodeDevice      Check = "code-device"        // which device made the code
-	CheckCodeDeviceSkew  Check = "code-device-skew"   // that device's clock minus ours when last seen
-	CheckCodeFresh       Check = "code-fresh"         // whether the code was used before
-	CheckCodeTries       Check = "code-tries"         // wrong codes of this attempt, with the limit
-	CheckFactor          Check = "code-sources"       // enrolled devices that can make a code
-	CheckFactorFailures  Check = "code-failures"      // wrong codes in a row over all attempts, with the limit
-	CheckSessionIdle     Check = "session-idle"       // time without use, with the limit
-	CheckSessionUsed     Check = "session-used"       // when the session was last used
-	CheckSessionAlive    Check = "session"            // whether the session was ended
-	CheckSessionEndedAt  Check = "session-ended-at"   // when
-	CheckSessionEndedBy  Check = "session-ended-by"   // from which device
-	CheckSessionLatest   Check = "session-latest"     // whether this device has begun a newer session
-	CheckSessionNewer    Check = "session-newer"      // when it did
-	CheckDeviceKey       Check = "device-key"         // the key that signed with the key that was enrolled
-	CheckDevice          Check = "device"             // whether the device is still enrolled
-	CheckDeviceRemovedAt Check = "device-removed-at"  // since when it is not
-	CheckDeviceRemovedBy Check = "device-removed-by"  // from which device it was removed
+	CheckClientVersion     Check = "client-version"      // the client's version with the policy's minimum
+	CheckSystemVersion     Check = "system-version"      // the operating system's version with the minimum
+	CheckProtocol          Check = "protocol"            // the protocol version with the minimum
+	CheckClock             Check = "clock"               // the client's clock minus the server's with what is allowed
+	CheckStore             Check = "store"               // whether the server can keep what it must
+	CheckServer            Check = "server"              // whether the server says it is ready
+	CheckName              Check = "name-resolution"     // whether the server's name leads to an address
+	CheckConnection        Check = "connection"          // whether a connection opens
+	CheckTLS               Check = "tls"                 // whether the certificate is one this device trusts
+	CheckTLSKey            Check = "tls-key"             // the certificate's key with the one seen at enrolment
+	CheckStateFile         Check = "state-file"          // whether a state file is whole
+	CheckStateName         Check = "state-file-name"     // which state file it is
+	CheckStateAside        Check = "state-copy"          // whether the copy of a damaged state file is whole
+	CheckAccount           Check = "account"             // whether the identifier has an account
+	CheckIdentifier        Check = "identifier"          // what was typed with what this device is enrolled for
+	CheckPassword          Check = "password"            // whether the password's proof was right
+	CheckPasswordChanged   Check = "password-changed"    // when the password was last changed
+	CheckStrangers         Check = "strangers-lock"      // failures in a row by devices that are not enrolled, here and at identifiers that share the counter, with the limit
+	CheckStrangersUntil    Check = "strangers-until"     // when their way in opens again
+	CheckOwnDevice         Check = "device-lock"         // failures in a row by one enrolled device, with the limit
+	CheckOwnDeviceUntil    Check = "device-until"        // when its way in opens again
+	CheckOwnDeviceName     Check = "device-locked"       // which enrolled device it is
+	CheckEnabled           Check = "account-enabled"     // whether the operator has disabled the account
+	CheckDisabledAt        Check = "account-disabled"    // since when
+	CheckPrompt            Check = "prompt"              // whether an enrolled device has fetched the request
+	CheckPromptDevice      Check = "prompt-device"       // the enrolled device that was waited for
+	CheckPromptSeen        Check = "prompt-device-seen"  // when that device was last seen
+	CheckDelivery          Check = "delivery"            // what became of the message with the code
+	CheckDeliveryKind      Check = "delivery-kind"       // the kind of address that it went to
+	CheckDeliveryAt        Check = "delivery-at"         // when it was last tried
+	CheckDenied            Check = "request"             // what the owner said to the request
+	CheckCode              Check = "code"                // whether the code is any that could be right
+	CheckCodeAge           Check = "code-age"            // how long ago the code stopped being shown, with what is accepted
+	CheckCodeAttempt       Check = "code-attempt"        // whether the code was made for this attempt
+	CheckCodeClock         Check = "code-clock"          // how far off the clock is that made the code
+	CheckCodeDevice        Check = "code-device"         // which device made the code
+	CheckCodeDeviceSkew    Check = "code-device-skew"    // that device's clock minus ours when last seen
+	CheckCodeFresh         Check = "code-fresh"          // whether the code was used before
+	CheckCodeTries         Check = "code-tries"          // wrong codes of this attempt, with the limit
+	CheckFactor            Check = "code-sources"        // enrolled devices that can make a code
+	CheckFactorFailures    Check = "code-failures"       // wrong codes in a row over all attempts, with the limit
+	CheckSessionIdle       Check = "session-idle"        // time without use, with the limit
+	CheckSessionUsed       Check = "session-used"        // when the session was last used
+	CheckSessionAlive      Check = "session"             // whether the session was ended
+	CheckSessionEndedAt    Check = "session-ended-at"    // when
+	CheckSessionEndedBy    Check = "session-ended-by"    // from which device
+	CheckSessionLatest     Check = "session-latest"      // whether this device has begun a newer session
+	CheckSessionNewer      Check = "session-newer"       // when it did
+	CheckDeviceKey         Check = "device-key"          // the key that signed with the key that was enrolled
+	CheckDevice            Check = "device"              // whether the device is still enrolled
+	CheckDeviceRemovedAt   Check = "device-removed-at"   // since when it is not
+	CheckDeviceRemovedBy   Check = "device-removed-by"   // from which device it was removed
+	CheckKeyStore          Check = "key-store"           // whether the system's key store gives out this device's key
+	CheckAgent             Check = "agent"               // whether the agent that was started still runs
+	CheckAgentSince        Check = "agent-since"         // since when it does not
+	CheckPasswordAge       Check = "password-age"        // whether what was typed is the password before the last change
+	CheckPasswordChangedBy Check = "password-changed-by" // from which device it was last changed
+	CheckSignedBy          Check = "signed-by"           // which enrolled device made the attempt
 
 	CheckPasskey        Check = "passkey"         // whether the passkey proved who signs in
 	CheckPasskeyName    Check = "passkey-name"    // what its owner calls it
@@ -113,9 +119,9 @@ var checks = map[Check]spec{
 	CheckConnection:    words("open", "refused", "timed-out", "no-route", "cut-off", "other-server"),
 	CheckTLS:           words("trusted", "untrusted", "wrong-name", "expired", "no-tls"),
 	CheckTLSKey:        {want: fingerprint, got: fingerprint},
-	CheckStateFile:     words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer"),
+	CheckStateFile:     words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer", "keyless"),
 	CheckStateName: {got: word, words: []string{
-		"identity.json", "identity.json.copy", "session.json", "attempt.json", "incident",
+		"identity.json", "identity.json.copy", "session.json", "attempt.json", "folders.json", "incident", "pending.json", "agent.json",
 		"cookies", "session", "accounts.json", "settings", "keyring", "rclone.conf", "encrypted-rclone.conf",
 		"MobileMeAccounts.plist", "Accounts4.sqlite", "token-folder", "com.apple.AOSKit.plist", "iCloudWinPref.plist",
 	}},
@@ -136,39 +142,45 @@ var checks = map[Check]spec{
 	CheckPromptSeen:      {got: instant},
 	CheckDelivery: words("delivered", "no-such-mailbox", "mailbox-full", "rejected-number", "refused", "put-off", "unreachable", "tls",
 		"no-login", "not-configured", "lost"),
-	CheckDeliveryKind:    {got: word, words: []string{"email", "phone"}},
-	CheckDeliveryAt:      {got: instant},
-	CheckDenied:          words("allowed", "denied"),
-	CheckCode:            words("right", "wrong", "not-given"),
-	CheckCodeAge:         {want: duration, got: duration},
-	CheckCodeAttempt:     words("this", "another"),
-	CheckCodeClock:       {want: duration, got: duration},
-	CheckCodeDevice:      {got: name},
-	CheckCodeDeviceSkew:  {got: duration},
-	CheckCodeFresh:       words("fresh", "used"),
-	CheckCodeTries:       {want: count, got: count},
-	CheckFactor:          {want: count, got: count},
-	CheckFactorFailures:  {want: count, got: count},
-	CheckSessionIdle:     {want: duration, got: duration},
-	CheckSessionUsed:     {got: instant},
-	CheckSessionAlive:    words("alive", "signed-out", "password-changed", "device-removed", "unknown"),
-	CheckSessionEndedAt:  {got: instant},
-	CheckSessionEndedBy:  {got: name},
-	CheckSessionLatest:   words("latest", "superseded"),
-	CheckSessionNewer:    {got: instant},
-	CheckDeviceKey:       {want: fingerprint, got: fingerprint},
-	CheckDevice:          words("enrolled", "removed", "never-enrolled"),
-	CheckDeviceRemovedAt: {got: instant},
-	CheckDeviceRemovedBy: {got: name},
-	CheckPasskey:         words("proved", "not-proved", "not-of-account", "wrong-origin", "wrong-challenge", "user-not-verified"),
-	CheckPasskeyName:     {got: name},
-	CheckPasskeyCounter:  {want: count, got: count},
-	CheckRecovery:        words("running", "cancelled", "finished", "tries-spent", "expired", "password-changed"),
-	CheckRecoveryEndedBy: {got: name},
-	CheckRecoveryProofs:  {want: count, got: count},
-	CheckRecoveryWait:    words("over", "waiting"),
-	CheckRecoveryOpens:   {got: instant},
-	CheckRecoveryCode:    words("right", "wrong"),
+	CheckDeliveryKind:      {got: word, words: []string{"email", "phone"}},
+	CheckDeliveryAt:        {got: instant},
+	CheckDenied:            words("allowed", "denied"),
+	CheckCode:              words("right", "wrong", "not-given"),
+	CheckCodeAge:           {want: duration, got: duration},
+	CheckCodeAttempt:       words("this", "another"),
+	CheckCodeClock:         {want: duration, got: duration},
+	CheckCodeDevice:        {got: name},
+	CheckCodeDeviceSkew:    {got: duration},
+	CheckCodeFresh:         words("fresh", "used"),
+	CheckCodeTries:         {want: count, got: count},
+	CheckFactor:            {want: count, got: count},
+	CheckFactorFailures:    {want: count, got: count},
+	CheckSessionIdle:       {want: duration, got: duration},
+	CheckSessionUsed:       {got: instant},
+	CheckSessionAlive:      words("alive", "signed-out", "password-changed", "device-removed", "unknown"),
+	CheckSessionEndedAt:    {got: instant},
+	CheckSessionEndedBy:    {got: name},
+	CheckSessionLatest:     words("latest", "superseded"),
+	CheckSessionNewer:      {got: instant},
+	CheckDeviceKey:         {want: fingerprint, got: fingerprint},
+	CheckDevice:            words("enrolled", "removed", "never-enrolled"),
+	CheckDeviceRemovedAt:   {got: instant},
+	CheckDeviceRemovedBy:   {got: name},
+	CheckPasskey:           words("proved", "not-proved", "not-of-account", "wrong-origin", "wrong-challenge", "user-not-verified"),
+	CheckPasskeyName:       {got: name},
+	CheckPasskeyCounter:    {want: count, got: count},
+	CheckRecovery:          words("running", "cancelled", "finished", "tries-spent", "expired", "password-changed"),
+	CheckRecoveryEndedBy:   {got: name},
+	CheckRecoveryProofs:    {want: count, got: count},
+	CheckRecoveryWait:      words("over", "waiting"),
+	CheckRecoveryOpens:     {got: instant},
+	CheckRecoveryCode:      words("right", "wrong"),
+	CheckKeyStore:          words("open", "locked", "no-answer", "absent"),
+	CheckAgent:             words("running", "not-running", "gave-up"),
+	CheckAgentSince:        {got: instant},
+	CheckPasswordAge:       words("present", "former"),
+	CheckPasswordChangedBy: {got: name},
+	CheckSignedBy:          {got: name},
 
 	CheckClient:        {got: word, words: []string{"mac", "windows", "iphone", "icloudpd", "pyicloud", "icloudpy", "docker-icloudpd", "icloud3", "rclone"}},
 	CheckClientAccount: {got: identifier},

@@ -24,6 +24,14 @@ var table = []Row{
 		},
 	},
 	{
+		Code: "keystore-locked", Title: "The system's key store does not give out this device's key", Audience: Anyone,
+		Proof: CheckKeyStore, HiddenBy: []Code{"state-damaged"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Unlock the system's key store: sign in to this machine's desktop, or open its program for passwords (Passwords and Keys, Keychain Access, Credential Manager). Then go on.", Argv: []string{"readmit", "status"}},
+			{By: Person, Do: "On a machine where nobody can unlock one, sign in as a new device with its key in a file: set READMIT_KEYSTORE=file and READMIT_HOME to a fresh folder.", Argv: signIn},
+		},
+	},
+	{
 		Code: "clock-off", Title: "This device's clock is wrong", Audience: Anyone,
 		Proof: CheckClock,
 		Remedies: []Remedy{
@@ -169,6 +177,7 @@ var table = []Row{
 		Proof: CheckOwnDevice, With: []Check{CheckOwnDeviceName, CheckOwnDeviceUntil}, HiddenBy: []Code{"account-disabled", "device-removed", "client-outdated", "clock-off"},
 		Remedies: []Remedy{
 			{By: Person, Do: "On the device named in the evidence, sign in with the right password after the time given.", Argv: signIn},
+			{By: Person, Do: "If it is not you who tries there: on another enrolled device, end what that one does. Its session ends, and it is told to sign in again.", Argv: []string{"readmit", "devices", "end", "{device}"}},
 			{By: AnOperator, Do: "Or lift the lock.", Argv: []string{"readmit", "admin", "unlock", "{account}"}},
 		},
 	},
@@ -201,8 +210,17 @@ var table = []Row{
 		},
 	},
 	{
+		Code: "password-former", Title: "The password was the one before the last change", Audience: Holder,
+		Proof: CheckPasswordAge, With: []Check{CheckPasswordChanged, CheckPasswordChangedBy, CheckSignedBy},
+		HiddenBy: []Code{"account-disabled", "locked-by-own-device", "client-outdated", "clock-off"},
+		Remedies: []Remedy{
+			{By: Person, Do: "Type the new password; the evidence says when and on which device it was changed. A program on the device that keeps the old one must be given the new one.", Argv: signIn},
+			{By: Person, Do: "If it was not you who changed it: on a device that is still signed in, look at what was done, and ask whoever runs the server to disable the account.", Argv: []string{"readmit", "activity"}},
+		},
+	},
+	{
 		Code: "password-wrong", Title: "The password was not the account's", Audience: Holder,
-		Proof: CheckPassword, With: []Check{CheckPasswordChanged},
+		Proof: CheckPassword, With: []Check{CheckPasswordChanged, CheckSignedBy},
 		HiddenBy: []Code{"account-unknown", "account-disabled", "locked-by-strangers", "locked-by-own-device", "client-outdated", "clock-off", "region-wrong", "app-password"},
 		Remedies: []Remedy{
 			{By: Person, Do: "Type the password again, slowly: check caps lock and the keyboard layout; if it was changed lately, it is the new one.", Argv: signIn},
@@ -340,6 +358,14 @@ var table = []Row{
 		Proof: CheckChange,
 		Remedies: []Remedy{
 			{By: Person, Do: "Wait: Apple's article allows up to 24 hours after a change or move of the account. Change nothing more meanwhile, then try once."},
+		},
+	},
+	{
+		Code: "agent-stopped", Title: "The agent that keeps this device signed in has stopped", Audience: Anyone,
+		Proof: CheckAgent, With: []Check{CheckAgentSince}, HiddenBy: []Code{"state-damaged", "keystore-locked"},
+		Remedies: []Remedy{
+			{By: Person, Do: "If another cause is named beside this one, end that first: the agent stops by itself rather than ask in vain. Then start it again.", Argv: []string{"readmit", "agent", "start"}},
+			{By: Person, Do: "Or do without it: what was started by hand is forgotten with this.", Argv: []string{"readmit", "agent", "stop"}},
 		},
 	},
 	{

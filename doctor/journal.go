@@ -24,6 +24,10 @@ var (
 	ErrNoRepair = errors.New("there is no repair to undo")
 	// ErrUndone: it was undone before.
 	ErrUndone = errors.New("this repair was undone before")
+	// ErrPurged: what it had moved aside was deleted, by a person's command.
+	ErrPurged = errors.New("what lay aside was deleted since, by readmit data purge: it cannot come back")
+	// ErrNewer: a newer readmit wrote the entry.
+	ErrNewer = errors.New("a newer readmit wrote it: use that one; this one changes nothing")
 )
 
 // Content is a file as it is or shall be; a nil Bytes is no file.
@@ -59,6 +63,7 @@ type Aside struct {
 // anything is touched and started when all is done, each in the order given.
 type Repair struct {
 	Cause   cause.Code
+	Why     string // what asked for it where it was no cause: Reset, SignOut
 	Do      string // for a person, before it is done
 	Stop    []string
 	Changes []Change
@@ -66,6 +71,12 @@ type Repair struct {
 	Start   []string
 	Guide   []string // the command that a person must run then; none when the repair is all
 }
+
+// What asks for a repair without a cause.
+const (
+	Reset   = "reset"
+	SignOut = "sign-out"
+)
 
 // Services stops and starts programs, by names that the provider of a repair
 // has given. To stop one that does not run, or to start one that does, is no error.
@@ -76,14 +87,16 @@ type Services interface {
 
 // Entry is a repair that was made, as the journal keeps it.
 type Entry struct {
-	ID     string     `json:"id"`
-	At     time.Time  `json:"at"`
-	Cause  cause.Code `json:"cause"`
-	Do     string     `json:"do"`
-	Undoes string     `json:"undoes,omitempty"`
-	State  string     `json:"state"` // begun, done, undone, left
-	Stop   []string   `json:"stop,omitempty"`
-	Start  []string   `json:"start,omitempty"`
+	Version int        `json:"version,omitempty"` // none in what the first readmit wrote, which is 1
+	ID      string     `json:"id"`
+	At      time.Time  `json:"at"`
+	Cause   cause.Code `json:"cause,omitempty"`
+	Why     string     `json:"why,omitempty"`
+	Do      string     `json:"do"`
+	Undoes  string     `json:"undoes,omitempty"`
+	State   string     `json:"state"` // begun, done, undone, left, purged
+	Stop    []string   `json:"stop,omitempty"`
+	Start   []string   `json:"start,omitempty"`
 	// Unstarted are those of Start that would not: a person starts them.
 	Unstarted []string  `json:"unstarted,omitempty"`
 	Changes   []Changed `json:"changes"`
@@ -128,7 +141,11 @@ const (
 	done   = "done"
 	undone = "undone"
 	left   = "left" // interrupted, and its files were changed before it was finished
+	purged = "purged"
 )
+
+// journalVersion is the version of an entry.
+const journalVersion = 1
 
 // Journal makes repairs in one folder. Before a file is touched, a folder
 // repairs/ID holds the old and the new content of every file concerned, synced;
@@ -201,7 +218,7 @@ func (j *Journal) apply(r Repair, undoes string, moves func(id string) ([]Moved,
 			return Entry{}, ErrChanged
 		}
 	}
-	e := Entry{At: j.Now().UTC(), Cause: r.Cause, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
+	e := Entry{Version: journalVersion, At: j.Now().UTC(), Cause: r.Cause, Why: r.Why, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
 	for _, c := range r.Changes {
 		e.Changes = append(e.Changes, Changed{c.File, c.Before.Sum(), c.After.Sum(), c.Before.Mode, c.After.Mode})
 	}
@@ -443,6 +460,9 @@ func (j *Journal) entry(id string) (Entry, error) {
 	if err := json.Unmarshal(b, &e); err != nil || e.ID != id {
 		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s; move that folder away to go on", id, j.Kept(Entry{ID: id}))
 	}
+	if e.Version > journalVersion {
+		return e, fmt.Errorf("repair %s: %w", id, ErrNewer)
+	}
 	return e, nil
 }
 
@@ -501,13 +521,16 @@ func (j *Journal) Undo(id string) (Entry, error) {
 			return e, err
 		}
 	}
-	if e.State == undone {
+	switch e.State {
+	case undone:
 		return e, ErrUndone
+	case purged:
+		return e, ErrPurged
 	}
 	if e.Left() {
 		return e, fmt.Errorf("repair %s was interrupted, and its files have changed since: what it kept is in %s", e.ID, j.Kept(e))
 	}
-	r := Repair{Cause: e.Cause, Do: "Undo repair " + e.ID + ".", Stop: e.Stop, Start: e.Start}
+	r := Repair{Cause: e.Cause, Why: e.Why, Do: "Undo repair " + e.ID + ".", Stop: e.Stop, Start: e.Start}
 	dir := j.Kept(e)
 	for i := len(e.Changes) - 1; i >= 0; i-- {
 		c := e.Changes[i]

@@ -52,6 +52,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	newer DATABASE                             a newer server has changed the schema of this database
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
+//	keystore, kill-agent, gone-agent, at-once, refreshes, expire     agents' and key stores': see agents.go
 //	jar, object, rclone, line, client, text, shown, snapshot, repaired, undone      iCloud's: see icloud.go
 //	made, named CAUSE AUDIENCE, remedied, signed-in DEVICE     the steps of the matrix
 func commands() map[string]commandFunc {
@@ -64,6 +65,7 @@ func commands() map[string]commandFunc {
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}
 	maps.Copy(all, icloudCommands())
+	maps.Copy(all, agentCommands())
 	for _, d := range devices {
 		all[d] = onWorld(func(w *world, ts *testscript.TestScript, neg bool, args []string) { w.readmit(ts, d, neg, args...) })
 	}
@@ -253,5 +255,5 @@ func (w *world) signedIn(ts *testscript.TestScript, _ bool, args []string) {
 // environ is what processes get that are not the script's own: no proxy, no
 // clock and no home of whoever runs the scripts.
 func environ() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "TMPDIR=" + os.TempDir()}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "TMPDIR=" + os.TempDir(), "READMIT_KEYSTORE=file"}
 }

@@ -90,6 +90,7 @@ func Params(scripts, bin string, r *Record) testscript.Params {
 			e.Setenv("SERVER", "http://"+address)
 			e.Setenv("ADDRESS", address)
 			e.Setenv("NAMED", "http://localhost"+address[strings.LastIndexByte(address, ':'):]) // for --url
+			e.Setenv("READMIT_KEYSTORE", "file")
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Values[worldKey{}] = w
 			e.Defer(w.end)

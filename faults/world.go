@@ -27,7 +27,9 @@ type world struct {
 	log     output
 	code    int      // the last exit code
 	updated []string // devices with the newer program
-	path    *path    // what lies between, when it is not the loopback alone
+	keys    *keyStore
+	given   int   // refreshes that were counted
+	path    *path // what lies between, when it is not the loopback alone
 
 	recoveries          map[string]*recovering // by device
 	lineKey, lineClient string                 // the line of the matrix that is worked on
@@ -39,7 +41,11 @@ func (w *world) data() string { return filepath.Join(w.dir, "data") }
 
 // end stops what the script left running.
 func (w *world) end() {
+	w.endAgents()
 	w.stop()
+	if w.keys != nil {
+		w.keys.end()
+	}
 	if w.path != nil {
 		w.path.close()
 	}

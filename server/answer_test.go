@@ -34,7 +34,7 @@ func shape(t testing.TB, a answer) string {
 		t.Errorf("body: %v", err)
 	}
 	for _, k := range slices.Sorted(maps.Keys(body)) {
-		if slices.Contains([]string{"ke2", "state", "reference", "incident"}, k) {
+		if slices.Contains([]string{"ke2", "former", "state", "reference", "incident"}, k) {
 			s += fmt.Sprintf("\n%s of %d", k, len(body[k]))
 			continue
 		}
@@ -130,11 +130,11 @@ func TestOneAnswerOnSessions(t *testing.T) {
 	unknown := "000102030405060708090a0b0c0d0e0f"
 	for _, path := range []string{
 		api.PathToken, api.PathSignOut, api.PathRequests, api.PathPass, api.PathDevices, api.PathActivity,
-		api.PathAllow, api.PathDeny, api.PathRemoveDevice,
+		api.PathAllow, api.PathDeny, api.PathRemoveDevice, api.PathEndDevice,
 	} {
 		ask := func(session string) string {
 			var in any = api.Signed{Session: session}
-			if slices.Contains([]string{api.PathAllow, api.PathDeny, api.PathRemoveDevice}, path) {
+			if slices.Contains([]string{api.PathAllow, api.PathDeny, api.PathRemoveDevice, api.PathEndDevice}, path) {
 				in = api.SignedID{Session: session, ID: "0000"}
 			}
 			return shape(t, stranger.post(path, in))

@@ -24,6 +24,7 @@ var posts = []string{
 	api.PathAddresses, api.PathAddAddress, api.PathVerifyAddress, api.PathRemoveAddress,
 	api.PathPasskeys, api.PathAddPasskeyStart, api.PathAddPasskeyFinish, api.PathRemovePasskey,
 	api.PathSecondPasskeyStart, api.PathSecondPasskeyFinish, api.PathPasskeyStart, api.PathPasskeyFinish,
+	api.PathEndDevice,
 }
 
 var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused", "/", "/account", "/help/4001"}
@@ -287,7 +288,7 @@ func FuzzPost(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path uint8, body []byte) {
 		to := posts[int(path)%len(posts)]
-		if to == api.PathSignOut || to == api.PathRemoveDevice {
+		if to == api.PathSignOut || to == api.PathRemoveDevice || to == api.PathEndDevice {
 			body = []byte(strings.ReplaceAll(string(body), "SESSION", strings.Repeat("0", 32)))
 		}
 		here := *w

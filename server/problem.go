@@ -98,6 +98,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 		account.ErrNoMail, account.ErrNoSMS, recovery.ErrCase, recovery.ErrNone, recovery.ErrGiven, recovery.ErrFresh,
 		desk.ErrNoAgent, desk.ErrFresh, desk.ErrNoAccount, desk.ErrOwn, desk.ErrNotApproved, desk.ErrNoIncident, desk.ErrNoAct, desk.ErrSame, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
 		passkey.ErrName, passkey.ErrFresh, passkey.ErrMany, passkey.ErrKnown, passkey.ErrNone,
+		account.ErrThisDevice, account.ErrSameName,
 	} {
 		if errors.Is(err, known) {
 			return problem(http.StatusConflict, api.NotPossible, "This is not possible now", known.Error())

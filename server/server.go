@@ -190,6 +190,7 @@ func (s *Server) Handler() http.Handler {
 		api.PathPass:           s.pass,
 		api.PathDevices:        s.devices,
 		api.PathRemoveDevice:   s.removeDevice,
+		api.PathEndDevice:      s.endDevice,
 		api.PathActivity:       s.activity,
 		api.PathPasswordStart:  s.passwordStart,
 		api.PathPasswordFinish: s.passwordFinish,

@@ -241,6 +241,42 @@ func (s *Server) removeDevice(ctx context.Context, c call) (any, error) {
 	return nil, account.ErrNoDevice
 }
 
+func (s *Server) endDevice(ctx context.Context, c call) (any, error) {
+	a, by, what, err := s.onThing(ctx, c, "end device")
+	if err != nil {
+		return nil, err
+	}
+	d, err := called(a.Devices, what)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := s.accounts.EndDevice(ctx, a, d.ID, by)
+	return api.DeviceEnded{Device: d.Name, SessionsEnded: ended}, err
+}
+
+// called finds the one enrolled device with this ID, or else with this name.
+func called(devices []store.Device, what string) (store.Device, error) {
+	var found []store.Device
+	for _, d := range devices {
+		if !d.Removed.IsZero() {
+			continue
+		}
+		if hex.EncodeToString(d.ID[:4]) == strings.ToLower(what) {
+			return d, nil
+		}
+		if d.Name == what {
+			found = append(found, d)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return store.Device{}, account.ErrNoDevice
+	case 1:
+		return found[0], nil
+	}
+	return store.Device{}, account.ErrSameName
+}
+
 func (s *Server) activity(ctx context.Context, c call) (any, error) {
 	a, _, err := s.on(ctx, c, "activity")
 	if err != nil {

@@ -111,7 +111,7 @@ func (s *Server) signInStart(ctx context.Context, c call) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return api.SignInStarted{KE2: started.KE2, Stretch: readStretch(started.Stretch), State: started.State}, nil
+	return api.SignInStarted{KE2: started.KE2, Former: started.Former, Stretch: readStretch(started.Stretch), State: started.State}, nil
 }
 
 func (s *Server) signInFinish(ctx context.Context, c call) (any, error) {

@@ -104,12 +104,13 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 		return Finished{}, nil, ErrOver
 	}
 	proved := opaque.Expected{ClientMAC: [opaque.KE3Size]byte(st.Expected)}.Verify(ke3) && st.Real
+	former := len(st.Former) == opaque.KE3Size && opaque.Expected{ClientMAC: [opaque.KE3Size]byte(st.Former)}.Verify(ke3)
 	var out Finished
 	var content incident.Content
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
 		out = Finished{}
 		var err error
-		content, err = s.settle(tx, st, proved, c, &out)
+		content, err = s.settle(tx, st, proved, former, c, &out)
 		return err
 	})
 	// Who closed the entry has finished the attempt: for the next one there is
@@ -131,7 +132,7 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 }
 
 // settle closes the attempt: its entry, its counter, and what it leads to.
-func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out *Finished) (incident.Content, error) {
+func (s *Service) settle(tx store.Tx, st state, proved, former bool, c gate.Caller, out *Finished) (incident.Content, error) {
 	now := s.Gate.Now()
 	content := incident.Content{
 		Account: st.Account, Attempt: st.Attempt, At: st.Begun, What: st.Purpose, Outcome: incident.Refused,
@@ -146,9 +147,21 @@ func (s *Service) settle(tx store.Tx, st state, proved bool, c gate.Caller, out 
 		return content, err
 	}
 	changed := account.PasswordChanged.After(st.Begun) || known != (st.Way == ownDevice)
+	if known && st.Way == ownDevice {
+		content.Device = device.Name
+	}
 	switch {
+	case !proved && former && !changed:
+		facts, err := typedFormer(tx, account)
+		if err != nil {
+			return content, err
+		}
+		content.Facts = append(append(content.Facts, facts...), signedBy(device))
 	case !proved:
 		content.Facts = append(content.Facts, notProved("not-proved", account)...)
+		if st.Real && known && st.Way == ownDevice {
+			content.Facts = append(content.Facts, signedBy(device))
+		}
 	case st.Way == ownDevice && !known:
 		content.Facts = append(content.Facts, removed(device)...)
 	case changed:

@@ -105,6 +105,7 @@ type Start struct {
 // Started answers it.
 type Started struct {
 	KE2     []byte
+	Former  []byte // opens to an enrolled device that typed the former password
 	Stretch string // the account's parameters, or the usual ones
 	State   []byte // sealed; comes back with the last message
 }
@@ -134,6 +135,7 @@ type state struct {
 	Purpose  string           `json:"purpose"`
 	Begun    time.Time        `json:"begun"`
 	Expected []byte           `json:"expected"` // the client's MAC
+	Former   []byte           `json:"former"`   // the proof that it was the former password
 	Facts    []cause.Fact     `json:"facts"`
 	Shown    string           `json:"shown"`
 	Name     string           `json:"name"`
@@ -169,12 +171,16 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	}
 	var account store.Subject
 	var content incident.Content
+	var former store.Former
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
 		var err error
 		if account, err = tx.Find(key, store.StandKey(key)); err != nil {
 			return err
 		}
-		content, err = s.admit(tx, account, &st, in.Caller, public)
+		if content, err = s.admit(tx, account, &st, in.Caller, public); err != nil {
+			return err
+		}
+		former, err = s.former(tx, account, st)
 		return err
 	})
 	if err != nil {
@@ -203,8 +209,13 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		return Started{}, nil, ErrForm
 	}
 	st.Expected = expected.ClientMAC[:]
+	offer, proof, err := s.OPAQUE.Former(s.formerRecord(former), in.KE1, ke2, credential[:])
+	if err != nil {
+		return Started{}, nil, err
+	}
+	st.Former = proof[:]
 	sealed, err := s.seal(stateLabel, st, stateSize)
-	return Started{KE2: ke2, Stretch: account.Stretch, State: sealed}, nil, err
+	return Started{KE2: ke2, Former: offer, Stretch: account.Stretch, State: sealed}, nil, err
 }
 
 // standCredential names the OPRF key under which guesses at a locked identifier
@@ -282,6 +293,9 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	content := incident.Content{
 		Account: account.ID, Attempt: st.Attempt, At: now, What: st.Purpose, Outcome: incident.Unfinished,
 		Facts: st.Facts, Device: c.Name, Client: c.Shown, Address: c.Address,
+	}
+	if known { // what its owner calls it, not what it calls itself today
+		content.Device = device.Name
 	}
 	if len(public) > 0 {
 		content.Outcome = incident.Refused

@@ -28,7 +28,7 @@ func TestStateFits(t *testing.T) {
 	limited := lockout.State{Failed: 1 << 30}
 	facts = append(facts, deviceLocked(long, limited, lockout.Decision{Until: now})...)
 	b, err := json.Marshal(state{
-		Purpose: ToChangePassword, Begun: now, Seq: 1 << 60, Ring: store.RingDevices, Pass: make([]byte, 32), Expected: make([]byte, 64),
+		Purpose: ToChangePassword, Begun: now, Seq: 1 << 60, Ring: store.RingDevices, Pass: make([]byte, 32), Expected: make([]byte, 64), Former: make([]byte, 64),
 		Facts: facts, Shown: long, Name: long, System: long + " 4294967295.4294967295.4294967295.4294967295",
 	})
 	t.Log(len(b), len(long))

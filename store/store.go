@@ -183,6 +183,16 @@ type Pass struct {
 	Used    time.Time // when a sign-in with it succeeded
 }
 
+// Former is what is kept of the password before the last change, so that an
+// enrolled device can be told that it is what was typed. There is at most one
+// for an account; it never signs anybody in.
+type Former struct {
+	Account  ID
+	Sealed   []byte // the OPAQUE record, sealed
+	Stretch  string
+	Replaced time.Time // the very moment of the change that replaced it
+}
+
 // Invitation allows one sign-up for one identifier.
 type Invitation struct {
 	Hash       [32]byte
@@ -261,7 +271,7 @@ type Tx interface {
 	EndSessions(account, device, except ID, at time.Time, by ID, why string) (int, error)
 	TouchSession(id ID, used time.Time) error
 	// Trim deletes sessions that ended before, requests and passes and
-	// invitations that expired before.
+	// invitations that expired before, and former passwords replaced before.
 	Trim(before time.Time) error
 
 	Append(Entry) error // puts the entry at its Seq, over the one RingSize before it
@@ -283,6 +293,9 @@ type Tx interface {
 	AddPass(Pass) error
 	SavePass(Pass) error
 	DropPasses(account ID) error
+
+	Former(account ID) (Former, error)
+	SaveFormer(Former) error // in the place of an older one
 
 	Invitation(hash [32]byte) (Invitation, error)
 	AddInvitation(Invitation) error

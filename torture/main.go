@@ -5,6 +5,7 @@
 //	kill    kill -9 at a random moment, start again, look; many times
 //	full    a data folder on a small file system that runs full
 //	fsync   every fsync and fdatasync fails from some moment on (strace)
+//	answer  kill -9 a device between the server's answer and its writing down
 package main
 
 import (
@@ -30,7 +31,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	binary := flags.String("readmit", "bin/readmit", "the built program")
-	rounds := flags.Int("rounds", 100, "how often to kill")
+	rounds := flags.Int("rounds", 100, "how often to kill; devices twice as often")
+	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2
 	}
@@ -51,7 +53,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"kill", func(ctx context.Context) (string, error) { return t.kill(ctx, *rounds) }},
 		{"full", t.full},
 		{"fsync", t.fsync},
+		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
 	} {
+		if *only != "" && *only != part.name {
+			continue
+		}
 		began := time.Now()
 		text, err := part.run(ctx)
 		if err != nil {

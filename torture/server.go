@@ -17,6 +17,7 @@ import (
 // server is the account server's process.
 type server struct {
 	binary, data, address string
+	config                string // a configuration file; empty for none
 	process               *exec.Cmd
 	log                   *bytes.Buffer
 }
@@ -33,7 +34,11 @@ func newServer(binary, data string) (*server, error) {
 func (s *server) url() string { return "http://" + s.address }
 
 func (s *server) start(ctx context.Context) error {
-	c := exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.address)
+	args := []string{"serve", "--data", s.data, "--listen", s.address}
+	if s.config != "" {
+		args = append(args, "--config", s.config)
+	}
+	c := exec.Command(s.binary, args...)
 	s.log = new(bytes.Buffer)
 	c.Stderr = s.log
 	if err := c.Start(); err != nil {

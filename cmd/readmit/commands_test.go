@@ -30,7 +30,7 @@ type device struct {
 }
 
 func newDevice(t testing.TB) *device {
-	return &device{t, map[string]string{"READMIT_HOME": filepath.Join(t.TempDir(), "home")}}
+	return &device{t, map[string]string{"READMIT_HOME": filepath.Join(t.TempDir(), "home"), "READMIT_KEYSTORE": "file"}}
 }
 
 func (d *device) home(name string) string { return filepath.Join(d.env["READMIT_HOME"], name) }

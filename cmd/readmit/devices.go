@@ -14,7 +14,7 @@ func newDevicesCommand(e *env) *cobra.Command {
 		Use:     "devices",
 		Short:   "Show the account's devices",
 		Long:    "Show the account's devices: what they are, when they were last seen, and which are signed in.",
-		Example: "  readmit devices\n  readmit devices remove 3f1c22ab",
+		Example: "  readmit devices\n  readmit devices end phone\n  readmit devices remove 3f1c22ab",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := e.agent()
@@ -58,6 +58,33 @@ func newDevicesCommand(e *env) *cobra.Command {
 				return err
 			}
 			return e.data(map[string]string{"removed": args[0]}, func(w io.Writer) { fmt.Fprintln(w, "removed") })
+		},
+	})
+	c.AddCommand(&cobra.Command{
+		Use:   "end ID|NAME",
+		Short: "End another device's session; it must sign in again",
+		Long: `End another device's session, such as one that keeps trying an old password. It
+ends at the device's next refresh; the device is told which device ended it, stays
+enrolled, and signs in again with the present password alone. To keep it out,
+"readmit devices remove ID".`,
+		Example: "  readmit devices end phone\n  readmit devices end 3f1c22ab",
+		Args:    takes("the ID or the name of a device (see: readmit devices)"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			var out api.DeviceEnded
+			if err := a.OnThing(cmd.Context(), "end device", api.PathEndDevice, args[0], &out); err != nil {
+				return err
+			}
+			return e.data(out, func(w io.Writer) {
+				if out.SessionsEnded == 0 {
+					fmt.Fprintf(w, "%s had no session; it gets one with the present password alone\n", clean(out.Device))
+					return
+				}
+				fmt.Fprintf(w, "%s is signed out; it is told so, and signs in again with the present password\n", clean(out.Device))
+			})
 		},
 	})
 	return c

@@ -123,7 +123,8 @@ type doctoring struct {
 // made is a repair as it is told.
 type made struct {
 	ID        string     `json:"id,omitempty"` // none for one that is only shown
-	Cause     cause.Code `json:"cause"`
+	Cause     cause.Code `json:"cause,omitempty"`
+	Why       string     `json:"why,omitempty"` // what asked for it where it was no cause
 	Do        string     `json:"do"`
 	Files     []string   `json:"files"`
 	Stop      []string   `json:"stop,omitempty"`
@@ -151,7 +152,7 @@ func (d *doctoring) run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := d.resume(ctx); err != nil {
+	if err := d.e.resume(ctx, d.agent, d.journal); err != nil {
 		return err
 	}
 	var outcomes []outcome
@@ -218,32 +219,6 @@ func (d *doctoring) conclude(outcomes []outcome) error {
 	return end
 }
 
-// journal is where this device's repairs are written down.
-func (e *env) journal(a *agent.Agent) *doctor.Journal {
-	return &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now, Services: icloud.Services()}
-}
-
-// resume finishes what was interrupted, while no other command changes the home.
-func (d *doctoring) resume(ctx context.Context) error {
-	unlock, err := d.agent.Home.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	resumed, err := d.journal.Resume()
-	if err != nil {
-		return err
-	}
-	for _, r := range resumed {
-		if r.Left() {
-			d.e.note("repair %s was interrupted, and its files have changed since: they are left as they are; what it kept is in %s", r.ID, d.journal.Kept(r))
-			continue
-		}
-		d.e.note("finished repair %s, which was interrupted; to take it back: readmit undo %s", r.ID, r.ID)
-	}
-	return nil
-}
-
 // repair shows each repair and makes it.
 func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []string, err error) {
 	e := d.e
@@ -295,7 +270,7 @@ func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []s
 
 // toldOf is a repair for programs, before it is made.
 func toldOf(r doctor.Repair) made {
-	m := made{Cause: r.Cause, Do: r.Do, Stop: r.Stop, Start: r.Start, Files: []string{}}
+	m := made{Cause: r.Cause, Why: r.Why, Do: r.Do, Stop: r.Stop, Start: r.Start, Files: []string{}}
 	for _, c := range r.Changes {
 		m.Files = append(m.Files, c.File)
 	}
@@ -330,7 +305,8 @@ func (d *doctoring) apply(ctx context.Context, r doctor.Repair) (doctor.Entry, e
 		return doctor.Entry{}, err
 	}
 	defer unlock()
-	return d.journal.Apply(r)
+	entry, err := d.journal.Apply(r)
+	return entry, unkept(d.agent, err)
 }
 
 func changeText(c doctor.Change) string {

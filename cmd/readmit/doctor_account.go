@@ -96,7 +96,7 @@ func (d *doctoring) complete(ex *account.Examination) {
 			remedies = append([]cause.Remedy{host.SetClock(runtime.GOOS)}, remedies...)
 		}
 		for j := range remedies {
-			remedies[j].Argv = fill(remedies[j].Argv, words)
+			remedies[j].Argv = fill(remedies[j].Argv, naming(words, *f))
 		}
 		f.Remedies = remedies
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -111,7 +112,7 @@ func (e *env) report(r cause.Report, words map[string]string) error {
 		f := &r.Findings[i]
 		f.Remedies = append([]cause.Remedy(nil), f.Remedies...)
 		for j := range f.Remedies {
-			f.Remedies[j].Argv = fill(f.Remedies[j].Argv, words)
+			f.Remedies[j].Argv = fill(f.Remedies[j].Argv, naming(words, *f))
 		}
 	}
 	return e.data(r, func(w io.Writer) {
@@ -122,6 +123,20 @@ func (e *env) report(r cause.Report, words map[string]string) error {
 			e.finding(w, f)
 		}
 	})
+}
+
+// naming adds the device that the evidence of a finding names.
+func naming(words map[string]string, f cause.Finding) map[string]string {
+	for _, fact := range f.Evidence {
+		if fact.Check() == cause.CheckOwnDeviceName {
+			words = maps.Clone(words)
+			if words == nil {
+				words = map[string]string{}
+			}
+			words["device"] = fact.Got()
+		}
+	}
+	return words
 }
 
 // fill completes a command; a word of which nothing is known keeps its name.

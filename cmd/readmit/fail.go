@@ -68,6 +68,7 @@ func (e *env) trouble(err error) trouble {
 		moved   *agent.AddressError
 		state   *agent.StateError
 		unkept  *agent.WriteError
+		keys    *agent.KeyStoreError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -88,6 +89,8 @@ func (e *env) trouble(err error) trouble {
 			hint = "a newer readmit wrote it: use that one; this one changes nothing"
 		}
 		return trouble{Error: state.Error(), Hint: hint, exit: failed}
+	case errors.As(err, &keys):
+		return trouble{Error: keys.Error() + "; it has this device's key", Hint: "unlock it (sign in to the desktop, or open the system's program for passwords) and run the command again; more: readmit doctor", exit: failed}
 	case errors.As(err, &unkept):
 		return trouble{Error: unkept.Error(), Hint: "make room there, and see that the folder is yours to write; then run the command again", exit: failed}
 	case errors.Is(err, agent.ErrNotEnrolled):

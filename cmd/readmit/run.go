@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/keystore"
 )
 
 // version is set by the build (-ldflags "-X main.version=…").
@@ -31,6 +32,7 @@ const (
 
 // env is what a command has of the world.
 type env struct {
+	ctx    context.Context // of the command; it ends with Ctrl-C
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
@@ -44,6 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	e.ctx = ctx
 	root := newRootCommand(e)
 	root.SetArgs(codesLast(args))
 	err := root.ExecuteContext(ctx)
@@ -80,9 +83,9 @@ A device keeps its state in the folder READMIT_HOME.`,
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print data, and errors, as JSON")
 	root.AddCommand(
 		newServeCommand(e), newAdminCommand(e),
-		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newPasswordCommand(e),
+		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newDataCommand(e), newResetCommand(e), newPasswordCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
-		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e),
+		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newTokenCommand(e), newAgentCommand(e), newCredentialCommand(e),
 		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
 	)
 	root.InitDefaultCompletionCmd()
@@ -129,7 +132,13 @@ func (e *env) agent() (*agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agent.Agent{Home: home, Now: now, Version: version}, nil
+	keys, err := keystore.System(e.getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	note := func(text string) { e.note("note: %s", text) }
+	a := &agent.Agent{Home: home.With(keystore.Remembered(keys)), Now: now, Version: version, Note: note}
+	return a, e.whole(a)
 }
 
 // takes makes an argument check whose error names what is wanted.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/resident"
 )
 
 func newStatusCommand(e *env) *cobra.Command {
@@ -45,7 +48,8 @@ func newTokenCommand(e *env) *cobra.Command {
 		Use:   "token",
 		Short: "Print an access token, refreshed when needed",
 		Long: `Print an access token alone on standard output, refreshed when what is in hand
-is not good for long enough. Many calls at once cause one refresh.
+is not good for long enough. Many calls at once cause one refresh. Where an agent
+runs ("readmit agent"), it is the one who answers.
 
 A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 		Example: `  readmit token
@@ -59,7 +63,7 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 			if err != nil {
 				return err
 			}
-			t, err := a.Token(cmd.Context(), audience, least)
+			t, err := e.accessToken(cmd.Context(), a, audience, least)
 			if err != nil {
 				return err
 			}
@@ -76,31 +80,19 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 	return c
 }
 
-func newSignOutCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "sign-out",
-		Short: "End this device's session",
-		Long: `End this device's session, here and at the server. The device stays enrolled:
-it signs in again with the password alone. To take it off the account, run
-"readmit devices remove ID" on another one.`,
-		Example: "  readmit sign-out",
-		Args:    takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := e.agent()
-			if err != nil {
-				return err
-			}
-			ended, err := a.SignOut(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text := "signed out"
-			if ended {
-				text = "signed out here; the server had ended the session before"
-			}
-			return e.data(map[string]bool{"signed_out": true, "ended_before": ended}, func(w io.Writer) { fmt.Fprintln(w, text) })
-		},
+// accessToken asks the agent where one runs, and the account server otherwise.
+func (e *env) accessToken(ctx context.Context, a *agent.Agent, audience string, least time.Duration) (agent.Token, error) {
+	got, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoToken, Audience: audience, MinValid: int((least + time.Second - 1) / time.Second)})
+	if errors.Is(err, resident.ErrNoAgent) {
+		return a.Token(ctx, audience, least)
 	}
+	if err != nil {
+		return agent.Token{}, err
+	}
+	if got.Token == nil {
+		return agent.Token{}, errors.New("the agent's answer has no token")
+	}
+	return agent.Token{Value: got.Token.Value, Expires: got.Token.Expires}, nil
 }
 
 func newPasswordCommand(e *env) *cobra.Command {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/doctor"
 )
 
 func newUndoCommand(e *env) *cobra.Command {
@@ -31,20 +33,18 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 			if err != nil {
 				return err
 			}
-			defer unlockHome()
 			j := e.journal(a)
-			if _, err := j.Resume(); err != nil {
-				return err
-			}
 			id := ""
 			if len(args) > 0 {
 				id = args[0]
 			}
 			done, err := j.Undo(id)
+			unlockHome()
 			if err != nil {
-				return err
+				return unkept(a, err)
 			}
-			out := made{ID: done.ID, Cause: done.Cause, Do: done.Do, Files: []string{}, Stop: done.Stop, Start: done.Start, Unstarted: done.Unstarted}
+			done.Unstarted = e.await(a, done)
+			out := made{ID: done.ID, Cause: done.Cause, Why: done.Why, Do: done.Do, Files: []string{}, Stop: done.Stop, Start: done.Start, Unstarted: done.Unstarted}
 			for _, c := range done.Changes {
 				out.Files = append(out.Files, c.File)
 			}
@@ -52,6 +52,9 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 				out.Files = append(out.Files, m.Path)
 			}
 			return e.data(out, func(w io.Writer) {
+				if done.Why == doctor.SignOut {
+					fmt.Fprintln(w, "the folders are back; to sign in again: readmit sign-in")
+				}
 				fmt.Fprintf(w, "repair %s is taken back: %s\n", done.Undoes, clean(strings.Join(out.Files, ", ")))
 				for _, m := range done.Moves {
 					if m.Out != "" {

@@ -5,6 +5,7 @@ package account
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/host"
 	"readmit.dev/readmit/policy"
+	"readmit.dev/readmit/resident"
 )
 
 // clockTolerance is what the account server allows.
@@ -41,6 +43,7 @@ type Examination struct {
 	intact   string                   // the file it came from; "" for none
 	session  []byte                   // a session file the server has restored
 	mismatch bool
+	noKey    string // why the key store does not give out the key; "" where it does
 }
 
 // Examiner examines one device. Server is asked where the device itself knows none.
@@ -58,7 +61,9 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 	}
 	ex := &Examination{files: map[string]agent.Problem{}}
 	run := &running{x: x, ex: ex}
-	facts := doctor.Run(ctx, []doctor.Check{{Name: "state files", Look: run.state}, {Name: "device key", Look: run.key}}, w)
+	facts := doctor.Run(ctx, []doctor.Check{
+		{Name: "state files", Look: run.state}, {Name: "key store", Look: run.keyStore}, {Name: "device key", Look: run.key}, {Name: "agent", Look: run.agent},
+	}, w)
 	if ex.Server == "" {
 		ex.Server = x.Server
 	}
@@ -110,19 +115,34 @@ type running struct {
 }
 
 // files are those looked at, besides the kept incidents.
-var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile}
+var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, agent.FoldersFile, agent.PendingFile}
 
 func (r *running) state(context.Context) ([]cause.Fact, string) {
 	h, ex := r.x.Agent.Home, r.ex
 	var ids [2]agent.Identity
 	var s agent.Session
 	var t agent.Attempt
-	for i, v := range []any{&ids[0], &ids[1], &s, &t} {
-		if e := new(agent.StateError); errors.As(h.Load(files[i], v), &e) {
+	for i, v := range []any{&ids[0], &ids[1], &s, &t, new(json.RawMessage), new(json.RawMessage)} {
+		err := h.Load(files[i], v)
+		if id, ok := v.(*agent.Identity); ok && err == nil {
+			var whole agent.Identity
+			if whole, err = h.Enrolment(files[i]); err == nil {
+				*id = whole
+			}
+		}
+		var e *agent.StateError
+		var keys *agent.KeyStoreError
+		switch {
+		case errors.As(err, &e):
 			ex.files[files[i]] = e.Problem
+		case errors.As(err, &keys):
+			ex.noKey = keys.Why
 		}
 	}
 	for i, id := range ids { // a whole file with a key that is none serves nobody
+		if ex.noKey != "" && id.Entry != "" {
+			continue
+		}
 		if _, err := agent.Thumbprint(id); err != nil && usable(ex.files[files[i]]) {
 			ex.files[files[i]] = agent.Malformed
 		}
@@ -145,7 +165,7 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 		delete(ex.files, agent.IdentityCopy)
 	}
 	// A device that is signed out, or never was asked for a code, has none of these.
-	for _, optional := range []string{agent.SessionFile, agent.AttemptFile} {
+	for _, optional := range files[2:] {
 		if ex.files[optional] == agent.Missing {
 			delete(ex.files, optional)
 		}
@@ -198,10 +218,38 @@ func (r *running) incidents() []string {
 	return names
 }
 
+func (r *running) keyStore(context.Context) ([]cause.Fact, string) {
+	switch {
+	case r.ex.noKey != "":
+		return []cause.Fact{cause.Note(cause.CheckKeyStore, cause.Word("open"), cause.Word(r.ex.noKey), cause.ByDevice)}, r.ex.noKey
+	case r.ex.identity.Entry != "":
+		return nil, "open"
+	}
+	return nil, "not used; the key is in a file"
+}
+
+// agent looks whether an agent that was started still runs.
+func (r *running) agent(ctx context.Context) ([]cause.Fact, string) {
+	state, since := resident.Look(ctx, r.x.Agent.Home)
+	switch state {
+	case "":
+		return nil, "none is expected"
+	case resident.Running:
+		return nil, "runs"
+	}
+	return []cause.Fact{
+		cause.Note(cause.CheckAgent, cause.Word(resident.Running), cause.Word(state), cause.ByDevice),
+		cause.Note(cause.CheckAgentSince, cause.Value{}, cause.Instant(since), cause.ByDevice),
+	}, state
+}
+
 func (r *running) key(context.Context) ([]cause.Fact, string) {
 	id := r.ex.identity
 	if !id.Enrolled() {
 		return nil, "not enrolled"
+	}
+	if r.ex.noKey != "" {
+		return nil, "left out: the key store does not give it out"
 	}
 	now, err := agent.Thumbprint(id)
 	if err != nil {
@@ -317,6 +365,8 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 	switch {
 	case r.hello == nil:
 		return nil, leftOut
+	case ex.noKey != "":
+		return nil, "left out: there is no key to sign with"
 	case !ex.Enrolled || ex.intact != agent.IdentityFile || ex.mismatch:
 		return nil, "left out: the device is not enrolled, or its enrolment is damaged"
 	}
@@ -355,7 +405,7 @@ func (r *running) refusal(ctx context.Context) ([]cause.Fact, string) {
 	if r.hello == nil {
 		return nil, leftOut
 	}
-	if r.ex.SignedIn || r.incident != "" || r.ex.session != nil {
+	if r.ex.SignedIn || r.ex.noKey != "" || r.incident != "" || r.ex.session != nil {
 		return nil, "not asked for"
 	}
 	newest, ok := r.newest()

@@ -236,7 +236,7 @@ func corrupt(t testing.TB, a *agent.Agent, file string, p agent.Problem) {
 	case agent.WrongMode:
 		must(t, os.Chmod(path, 0o644))
 	case agent.Newer:
-		must(t, os.WriteFile(path, bytes.Replace(b, []byte(`"version":1`), []byte(`"version":2`), 1), 0o600))
+		must(t, os.WriteFile(path, bytes.Replace(b, []byte(`"version":1`), []byte(`"version":3`), 1), 0o600))
 	}
 }
 

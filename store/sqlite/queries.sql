@@ -144,6 +144,16 @@ INSERT INTO invitations (hash, identifier, created, expires, used) VALUES (?, ?,
 -- name: SaveInvitation :execrows
 UPDATE invitations SET used = ? WHERE hash = ?;
 
+-- name: Former :one
+SELECT * FROM formers WHERE account = ?;
+
+-- name: SaveFormer :exec
+INSERT INTO formers (account, sealed, stretch, replaced) VALUES (?, ?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET sealed = excluded.sealed, stretch = excluded.stretch, replaced = excluded.replaced;
+
+-- name: TrimFormers :exec
+DELETE FROM formers WHERE replaced < ?;
+
 -- name: Setting :one
 SELECT value FROM settings WHERE name = ?;
 

@@ -57,12 +57,25 @@ func (t *tx) TouchSession(id store.ID, used time.Time) error {
 
 func (t *tx) Trim(before time.Time) error {
 	q, at := t.c.queries, micros(before)
-	for _, err := range []error{q.TrimSessions(none, at), q.TrimRequests(none, at), q.TrimPasses(none, at), q.TrimInvitations(none, at)} {
+	for _, err := range []error{q.TrimSessions(none, at), q.TrimRequests(none, at), q.TrimPasses(none, at), q.TrimInvitations(none, at), q.TrimFormers(none, at)} {
 		if err := t.did(err); err != nil {
 			return err
 		}
 	}
 	return t.trimPeople(at)
+}
+
+func (t *tx) Former(account store.ID) (store.Former, error) {
+	r, err := t.c.queries.Former(none, account[:])
+	return single(r, err, t, func(r rows.Former) store.Former {
+		return store.Former{Account: store.ID(r.Account), Sealed: r.Sealed, Stretch: r.Stretch, Replaced: instant(r.Replaced)}
+	})
+}
+
+func (t *tx) SaveFormer(f store.Former) error {
+	return t.did(t.c.queries.SaveFormer(none, rows.SaveFormerParams{
+		Account: f.Account[:], Sealed: blob(f.Sealed), Stretch: f.Stretch, Replaced: micros(f.Replaced),
+	}))
 }
 
 func entry(r rows.Ledger) store.Entry {

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"requests", requests},
 		{"passes", passes},
 		{"invitations", invitations},
+		{"formers", formers},
 		{"policy", policy},
 		{"keys", keys},
 		{"trim", trim},

@@ -192,6 +192,23 @@ func invitations(t *testing.T, open Open) {
 	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.SaveInvitation(sample[store.Invitation](2)) })
 }
 
+func formers(t *testing.T, open Open) {
+	s, _ := open(t)
+	f := sample[store.Former](1)
+	fetch := func(tx store.Tx) (store.Former, error) { return tx.Former(f.Account) }
+	missing(t, s, fetch)
+	update(t, s, func(tx store.Tx) error { return tx.SaveFormer(f) })
+	same(t, "a former password", get(t, s, fetch), f)
+	f.Sealed, f.Replaced = []byte("another"), at(9)
+	update(t, s, func(tx store.Tx) error { return tx.SaveFormer(f) })
+	same(t, "the next one", get(t, s, fetch), f)
+	missing(t, s, func(tx store.Tx) (store.Former, error) { return tx.Former(sample[store.Former](2).Account) })
+	update(t, s, func(tx store.Tx) error { return tx.Trim(at(9)) })
+	same(t, "one as old as the limit", get(t, s, fetch), f)
+	update(t, s, func(tx store.Tx) error { return tx.Trim(at(10)) })
+	missing(t, s, fetch)
+}
+
 func policy(t *testing.T, open Open) {
 	s, _ := open(t)
 	missing(t, s, store.Tx.Policy)

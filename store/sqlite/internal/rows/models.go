@@ -69,6 +69,13 @@ type Device struct {
 	LastCodeStep int64
 }
 
+type Former struct {
+	Account  []byte
+	Sealed   []byte
+	Stretch  string
+	Replaced int64
+}
+
 type Invitation struct {
 	Hash       []byte
 	Identifier string

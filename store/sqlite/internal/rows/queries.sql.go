@@ -1359,6 +1359,22 @@ func (q *Queries) FindReference(ctx context.Context, reference string) ([]Ledger
 	return items, nil
 }
 
+const former = `-- name: Former :one
+SELECT account, sealed, stretch, replaced FROM formers WHERE account = ?
+`
+
+func (q *Queries) Former(ctx context.Context, account []byte) (Former, error) {
+	row := q.db.QueryRowContext(ctx, former, account)
+	var i Former
+	err := row.Scan(
+		&i.Account,
+		&i.Sealed,
+		&i.Stretch,
+		&i.Replaced,
+	)
+	return i, err
+}
+
 const invitation = `-- name: Invitation :one
 SELECT hash, identifier, created, expires, used FROM invitations WHERE hash = ?
 `
@@ -1940,6 +1956,28 @@ func (q *Queries) SaveDeviceHot(ctx context.Context, arg SaveDeviceHotParams) (i
 	return result.RowsAffected()
 }
 
+const saveFormer = `-- name: SaveFormer :exec
+INSERT INTO formers (account, sealed, stretch, replaced) VALUES (?, ?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET sealed = excluded.sealed, stretch = excluded.stretch, replaced = excluded.replaced
+`
+
+type SaveFormerParams struct {
+	Account  []byte
+	Sealed   []byte
+	Stretch  string
+	Replaced int64
+}
+
+func (q *Queries) SaveFormer(ctx context.Context, arg SaveFormerParams) error {
+	_, err := q.db.ExecContext(ctx, saveFormer,
+		arg.Account,
+		arg.Sealed,
+		arg.Stretch,
+		arg.Replaced,
+	)
+	return err
+}
+
 const saveInvitation = `-- name: SaveInvitation :execrows
 UPDATE invitations SET used = ? WHERE hash = ?
 `
@@ -2395,6 +2433,15 @@ DELETE FROM desk_acts WHERE expires < ?
 
 func (q *Queries) TrimDeskActs(ctx context.Context, expires int64) error {
 	_, err := q.db.ExecContext(ctx, trimDeskActs, expires)
+	return err
+}
+
+const trimFormers = `-- name: TrimFormers :exec
+DELETE FROM formers WHERE replaced < ?
+`
+
+func (q *Queries) TrimFormers(ctx context.Context, replaced int64) error {
+	_, err := q.db.ExecContext(ctx, trimFormers, replaced)
 	return err
 }
 

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/resident"
+)
+
+func newAgentCommand(e *env) *cobra.Command {
+	var service bool
+	var home string
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Keep this device signed in: refresh ahead, serve local programs, show requests",
+		Long: `Run in the foreground until Ctrl-C: hold this device's key and session, refresh its
+tokens before they end, give them to this user's programs over a socket, and show
+which new devices ask to sign in. Type "allow ID" or "deny ID" to answer them.
+
+What fails is tried again, longer apart each time, and told once it matters. After
+the same refusal three times the agent stops by itself and says so.
+
+"readmit agent install" makes it a service of this user: launchd on a Mac, systemd
+on Linux, an entry of this user's Run key on Windows.`,
+		Example: "  readmit agent\n  readmit agent install\n  readmit agent status --json",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return e.resident(cmd.Context(), home, service)
+		},
+	}
+	c.Flags().StringVar(&home, "home", "", "this device's `DIR`ectory (default: READMIT_HOME)")
+	c.Flags().BoolVar(&service, "service", false, "run as the service does: nothing is read from the terminal")
+	c.AddCommand(newAgentInstallCommand(e), newAgentUninstallCommand(e), newAgentStartCommand(e), newAgentStopCommand(e),
+		newAgentRestartCommand(e), newAgentStatusCommand(e))
+	return c
+}
+
+// resident runs the agent that stays.
+func (e *env) resident(ctx context.Context, home string, service bool) error {
+	if home != "" {
+		before := e.getenv
+		e.getenv = func(name string) string {
+			if name == "READMIT_HOME" {
+				return home
+			}
+			return before(name)
+		}
+	}
+	a, err := e.agent()
+	if err != nil {
+		return err
+	}
+	lean()
+	desktop := resident.Desktop(e.getenv)
+	say := func(text string) { e.note("%s %s", a.Now().Format(time.TimeOnly), text) }
+	tell := func(title, text string) {
+		say(title + ". " + text)
+		if desktop != nil {
+			go func() {
+				if err := desktop(title, text); err != nil {
+					say("the desktop shows no notifications: " + err.Error())
+				}
+			}()
+		}
+	}
+	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Asked: func(q api.Request) {
+		tell(fmt.Sprintf("%s asks to sign in", q.Name), fmt.Sprintf("From %s, with %s. If it is you: readmit allow %s. If not: readmit deny %s", q.Address, q.Client, q.ID, q.ID))
+	}}
+	say("the agent runs for " + a.Home.Dir())
+	if !service && terminal(e.stdin) {
+		go e.typedToAgent(ctx, a)
+	}
+	err = r.Run(ctx)
+	gone := new(resident.GaveUpError)
+	switch {
+	case errors.As(err, &gone) && service:
+		return nil // so that nobody starts it again for nothing
+	case errors.As(err, &gone):
+		return exitError{needPerson, gone.Error(), "it would only be refused again; run: readmit explain " + gone.Last.Reference}
+	case errors.Is(err, resident.ErrRuns):
+		return exitError{failed, err.Error(), "see: readmit agent status"}
+	}
+	return err
+}
+
+// typedToAgent obeys what a person types beside a running agent.
+func (e *env) typedToAgent(ctx context.Context, a *agent.Agent) {
+	lines := bufio.NewScanner(io.LimitReader(e.stdin, 1<<20))
+	for lines.Scan() && ctx.Err() == nil {
+		do, id, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		id = strings.ToUpper(strings.TrimSpace(id))
+		var err error
+		switch {
+		case do == "":
+			continue
+		case do == "allow" && id != "":
+			var out api.Allowed
+			if err = a.OnThing(ctx, "allow", api.PathAllow, id, &out); err == nil {
+				err = e.show(ctx, a, id, out)
+			}
+		case do == "deny" && id != "":
+			var out api.Request
+			if err = a.OnThing(ctx, "deny", api.PathDeny, id, &out); err == nil {
+				e.note("%s is denied; if that was not you, change the password: readmit password", out.Name)
+			}
+		default:
+			err = exitError{misused, "not understood", "type: allow ID, or: deny ID"}
+		}
+		if err != nil {
+			e.fail(err)
+		}
+	}
+}
+
+func newAgentStopCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "stop",
+		Short:   "Stop the agent; it is not expected to run any more",
+		Long:    "Stop the agent of this device, however it was started. It is not expected to run until it is started again.",
+		Example: "  readmit agent stop",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			was, err := resident.Stop(cmd.Context(), a.Home)
+			if err != nil {
+				return err
+			}
+			return e.data(map[string]bool{"was_running": was}, func(w io.Writer) {
+				if was {
+					fmt.Fprintln(w, "the agent has stopped")
+				} else {
+					fmt.Fprintln(w, "no agent was running")
+				}
+			})
+		},
+	}
+}
+
+func newAgentStatusCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Say how the agent is",
+		Long:    "Say whether the agent runs, when it refreshes next, and what fails. Exit code 1 where none runs.",
+		Example: "  readmit agent status\n  readmit agent status --json",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			got, err := resident.Call(cmd.Context(), a.Home, resident.Ask{Do: resident.DoStatus})
+			if errors.Is(err, resident.ErrNoAgent) {
+				text := "no agent runs on this device"
+				if state, since := resident.Look(cmd.Context(), a.Home); state == resident.GaveUp {
+					text += ": it gave up after the same refusal three times, " + when(since.Unix(), a.Now())
+				} else if state != "" {
+					text += ", though it was started; last at work " + when(since.Unix(), a.Now())
+				}
+				return exitError{failed, text, "run: readmit agent start"}
+			}
+			if err != nil {
+				return err
+			}
+			s := got.Status
+			return e.data(s, func(w io.Writer) {
+				rows := [][]string{{"agent", fmt.Sprintf("runs (process %d, version %s)", s.PID, s.Version)}, {"since", when(s.Since.Unix(), a.Now())},
+					{"account", s.Account}, {"server", s.Server}, {"requests", s.Requests}}
+				if !s.Expires.IsZero() {
+					rows = append(rows, []string{"token", "until " + s.Expires.Format(time.TimeOnly) + ", next refresh " + s.Next.Format(time.TimeOnly)})
+				}
+				if s.Failing != nil {
+					rows = append(rows, []string{"failing", s.Failing.Text})
+				}
+				table(w, rows...)
+			})
+		},
+	}
+}
+
+func newAgentStartCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Start the agent in the background",
+		Long: `Start the agent: the service where it is installed, else a process in the
+background that lasts until it is stopped or this machine restarts. Its words are
+in agent/log in this device's folder.`,
+		Example: "  readmit agent start",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			return e.startAgent(cmd.Context(), a)
+		},
+	}
+}
+
+func newAgentRestartCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "restart",
+		Short:   "Stop the agent and start it again",
+		Long:    "Stop the agent where it runs, and start it again: after an update, for instance.",
+		Example: "  readmit agent restart",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			if _, err := resident.Stop(cmd.Context(), a.Home); err != nil {
+				return err
+			}
+			return e.startAgent(cmd.Context(), a)
+		},
+	}
+}
+
+// startAgent starts the agent and waits until it answers.
+func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
+	if _, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoStatus}); err == nil {
+		return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs already") })
+	}
+	s, err := e.service(a)
+	if err == nil && s.installed() {
+		err = s.start()
+	} else {
+		err = spawn(a.Home)
+	}
+	if err != nil {
+		return exitError{failed, "the agent did not start: " + err.Error(), "run it in the foreground to see why: readmit agent"}
+	}
+	for range 100 {
+		if _, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoStatus}); err == nil {
+			return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs") })
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return exitError{failed, "the agent was started and does not answer", "run it in the foreground to see why: readmit agent"}
+}

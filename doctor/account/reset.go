@@ -1,0 +1,70 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/doctor"
+)
+
+// ErrNewerState: a newer readmit wrote some of the state.
+var ErrNewerState = errors.New("a newer readmit wrote this device's state: use that one; nothing was changed")
+
+// cached are the files of a home that can be had again: from the server, or by
+// trying again.
+var cached = []string{agent.SessionFile, agent.AttemptFile, agent.PendingFile, agent.IncidentsDir}
+
+// Reset plans to set aside all that this device keeps and can have again. The
+// enrolment stays, unless it is damaged: then what is intact of it is put back.
+// id is the enrolment as it will be; where nothing of it is intact, it goes too.
+func Reset(ctx context.Context, a *agent.Agent, j *doctor.Journal) (r doctor.Repair, id agent.Identity, err error) {
+	ex := &Examination{files: map[string]agent.Problem{}}
+	(&running{x: &Examiner{Agent: a}, ex: ex}).state(ctx)
+	if ex.NewerState() {
+		return r, id, ErrNewerState
+	}
+	for _, file := range cached {
+		delete(ex.files, file)
+	}
+	for file := range ex.files { // a damaged incident goes with all of them
+		if file != agent.IdentityFile && file != agent.IdentityCopy {
+			delete(ex.files, file)
+		}
+	}
+	if r, err = ex.mendState(j); err != nil {
+		return r, id, err
+	}
+	r.Cause, r.Why, r.Guide = "", doctor.Reset, nil
+	r.Do = "Set aside what this device can have again: session, tokens, waiting sign-in, remembered refusals."
+	for _, file := range cached {
+		path := a.Home.Path(file)
+		if none, err := empty(path); err != nil || none {
+			if err != nil {
+				return r, id, err
+			}
+			continue
+		}
+		aside, err := j.Aside(path)
+		if err != nil {
+			return r, id, err
+		}
+		r.Aside = append(r.Aside, aside)
+	}
+	return r, ex.identity, nil
+}
+
+// empty reports whether there is nothing at a path, or a folder with nothing in it.
+func empty(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil || !info.IsDir() {
+		return false, err
+	}
+	in, err := os.ReadDir(path)
+	return len(in) == 0, err
+}

@@ -1,0 +1,103 @@
+package resident
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"readmit.dev/readmit/agent"
+)
+
+// ErrNoAgent: no agent runs for this home.
+var ErrNoAgent = errors.New("no agent runs on this device")
+
+const (
+	// answerTime is how long an agent may take: two calls of the account server,
+	// and some.
+	answerTime = 40 * time.Second
+	// maxLine is the longest line either way.
+	maxLine = 64 << 10
+)
+
+// Call asks the agent of a home. Where none runs it returns ErrNoAgent.
+func Call(ctx context.Context, h agent.Home, ask Ask) (Answer, error) {
+	ask.Version = Version
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	c, err := dial(ctx, h)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer c.Close()
+	end := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer end()
+	line, err := json.Marshal(ask)
+	if err != nil {
+		return Answer{}, err
+	}
+	if _, err = c.Write(append(line, '\n')); err != nil {
+		return Answer{}, fmt.Errorf("%w: %w", ErrNoAgent, err)
+	}
+	line, err = readLine(bufio.NewReader(c))
+	if ctx.Err() != nil {
+		return Answer{}, ctx.Err()
+	}
+	var answer Answer
+	if err == nil {
+		err = json.Unmarshal(line, &answer)
+	}
+	if err == nil && answer.Version != Version {
+		err = fmt.Errorf("version %d", answer.Version)
+	}
+	if err != nil { // it went while it was asked, or it is one of another time
+		return Answer{}, fmt.Errorf("%w: %w", ErrNoAgent, err)
+	}
+	if answer.Trouble != nil {
+		return answer, answer.Trouble.Err()
+	}
+	return answer, nil
+}
+
+// readLine reads a line of bounded length, without its end.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return nil, formError("a line that is too long")
+		case err == nil:
+			return line[:len(line)-1], nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			if errors.Is(err, io.EOF) && len(line) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// Stop tells the agent of a home to end, and waits until it has. It reports
+// whether there was one.
+func Stop(ctx context.Context, h agent.Home) (bool, error) {
+	_, err := Call(ctx, h, Ask{Do: DoStop})
+	if errors.Is(err, ErrNoAgent) {
+		return false, Forget(h)
+	}
+	if err != nil {
+		return true, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	unlock, err := h.Sole(ctx)
+	if err != nil {
+		return true, err
+	}
+	unlock()
+	return true, nil
+}

@@ -1,0 +1,48 @@
+package resident
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"readmit.dev/readmit/agent"
+)
+
+// Record is what an agent writes down of itself, so that its absence can be
+// told from one that nobody expects.
+type Record struct {
+	State     string    `json:"state"`
+	PID       int       `json:"pid"`
+	At        time.Time `json:"at"`                 // of the state's beginning
+	Reference string    `json:"incident,omitempty"` // of gave-up
+}
+
+// States of a record; with NotRunning, the words of the check "agent".
+const (
+	Running    = "running"
+	NotRunning = "not-running"
+	GaveUp     = "gave-up"
+)
+
+// Look says how the agent of a home is: running, not-running where it should,
+// gave-up; empty where none is expected. Since is when it was last at work.
+func Look(ctx context.Context, h agent.Home) (state string, since time.Time) {
+	var r Record
+	if err := h.Load(agent.AgentFile, &r); err != nil {
+		return "", since
+	}
+	if r.State == GaveUp {
+		return GaveUp, r.At
+	}
+	if _, err := Call(ctx, h, Ask{Do: DoStatus}); err == nil || !errors.Is(err, ErrNoAgent) {
+		return Running, r.At
+	}
+	if info, err := os.Stat(h.Path(agent.SessionFile)); err == nil && info.ModTime().After(r.At) {
+		return NotRunning, info.ModTime()
+	}
+	return NotRunning, r.At
+}
+
+// Forget takes the record away: no agent is expected any more.
+func Forget(h agent.Home) error { return h.Remove(agent.AgentFile) }

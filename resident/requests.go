@@ -1,0 +1,161 @@
+package resident
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+)
+
+const (
+	// poll is how often requests are fetched where there is no stream of them.
+	poll = 20 * time.Second
+	// again is how long polling goes on before a stream is tried anew.
+	again = time.Hour
+	// waiting is the status of a request that nobody has decided.
+	waiting = "waiting"
+)
+
+// requests shows who asks to sign in, by a stream where the server has one and
+// by asking otherwise.
+type requests struct {
+	events func(ctx context.Context, each func(api.Requests)) error
+	list   func(ctx context.Context) (api.Requests, error)
+	show   func(api.Request)
+	back   func() // the server answers again
+
+	wake chan struct{}
+
+	mu    sync.Mutex
+	how   string
+	shown map[string]bool
+}
+
+func newRequests() *requests {
+	return &requests{wake: make(chan struct{}, 1), shown: map[string]bool{}, how: "not", back: func() {}}
+}
+
+// poke drops the stream and opens another: this one may be dead without knowing.
+func (r *requests) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *requests) set(how string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.how == "not" && how != "not" {
+		r.back()
+	}
+	r.how = how
+}
+
+func (r *requests) state() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.how
+}
+
+// seen shows the requests that are new, and forgets those that are gone.
+func (r *requests) seen(now api.Requests) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	there := map[string]bool{}
+	for _, q := range now.Requests {
+		there[q.ID] = true
+		if q.Status == waiting && !r.shown[q.ID] {
+			r.show(q)
+		}
+	}
+	r.shown = there
+}
+
+func (r *requests) run(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil; tries++ {
+		begun := time.Now()
+		err := r.once(ctx)
+		switch {
+		case errors.Is(err, agent.ErrNoStream):
+			err = r.polling(ctx)
+		case errors.Is(err, agent.ErrStreamOver), err == nil:
+			tries = -1
+		}
+		if time.Since(begun) > slowest {
+			tries = -1
+		}
+		if err != nil && !errors.Is(err, agent.ErrStreamOver) {
+			r.set("not")
+		}
+		wait := Pause(max(0, tries))
+		if quiet(err) {
+			wait = look
+		}
+		// A refusal is the keeper's to judge: asking is its part.
+		if e := new(agent.RefusedError); errors.As(err, &e) {
+			wait = slowest
+			r.back()
+		}
+		if r.pause(ctx, wait) {
+			tries = -1
+		}
+	}
+}
+
+// once holds one stream.
+func (r *requests) once(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-r.wake:
+			stop()
+		case <-ended:
+		}
+	}()
+	err := r.events(ctx, func(now api.Requests) {
+		r.set("stream")
+		r.seen(now)
+	})
+	if ctx.Err() != nil {
+		return agent.ErrStreamOver
+	}
+	return err
+}
+
+// polling asks for an hour; then there may be a stream.
+func (r *requests) polling(ctx context.Context) error {
+	for begun := time.Now(); time.Since(begun) < again; {
+		now, err := r.list(ctx)
+		if err != nil {
+			return err
+		}
+		r.set("polling")
+		r.seen(now)
+		r.pause(ctx, poll*3/4+rand.N(poll/2))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// pause waits, and reports whether it was woken.
+func (r *requests) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-r.wake:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package resident
+
+import (
+	"bufio"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+)
+
+// Who asks the agent is told what they would have been told without one.
+func TestTroubleTravels(t *testing.T) {
+	for _, err := range []error{
+		&agent.RefusedError{What: "token", Reference: "4K7Q-9FXM", Public: "clock-off", Title: "This device's clock is wrong"},
+		&api.Problem{Code: api.TooMany, Title: "Slower", Detail: "please"},
+		&agent.UnreachableError{Server: "https://id.example.org", Why: agent.NoRoute},
+		&agent.KeyStoreError{Why: "locked"}, &agent.StateError{File: "session.json", Problem: agent.Malformed},
+		agent.ErrNotEnrolled, agent.ErrNotSignedIn,
+	} {
+		if back := troubleOf(err).Err(); !reflect.DeepEqual(back, err) {
+			t.Errorf("%#v came back as %#v", err, back)
+		}
+	}
+	if got := troubleOf(errors.New("x")); got.Reason != Other || got.Err().Error() != "x" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, bad := range []Ask{
+		{}, {Version: 1}, {Version: 1, Do: "key"}, {Do: DoToken}, {Version: 2, Do: DoToken}, {Version: 1, Do: DoToken, MinValid: -1},
+		{Version: 1, Do: DoToken, MinValid: 301}, {Version: 1, Do: DoToken, MinValid: 1 << 40}, {Version: 1, Do: DoAllow}, {Version: 1, Do: DoDeny},
+	} {
+		if err := bad.check(); troubleOf(err).Reason != Form {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	for _, good := range []Ask{{Version: 1, Do: DoToken}, {Version: 1, Do: DoToken, MinValid: 300}, {Version: 1, Do: DoAllow, ID: "x"}, {Version: 1, Do: DoStop}} {
+		if err := good.check(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+}
+
+func TestReadLine(t *testing.T) {
+	in := bufio.NewReader(strings.NewReader("one\n" + strings.Repeat("x", maxLine-1) + "\n" + strings.Repeat("x", maxLine) + "\nrest"))
+	if b, err := readLine(in); string(b) != "one" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if b, err := readLine(in); len(b) != maxLine-1 || err != nil {
+		t.Errorf("%d, %v", len(b), err)
+	}
+	if _, err := readLine(in); troubleOf(err).Reason != Form {
+		t.Errorf("too long: %v", err)
+	}
+}
+
+func TestDesktop(t *testing.T) {
+	none := func(string) string { return "" }
+	if Desktop(none) != nil && desktopCommand("linux", none) != nil {
+		t.Error("a terminal was taken for a desktop")
+	}
+	x := func(name string) string {
+		if name == "DISPLAY" {
+			return ":0"
+		}
+		return ""
+	}
+	if argv := desktopCommand("linux", x); argv[len(argv)-1] != "--" {
+		t.Errorf("a text that begins with a dash is taken for a flag: %q", argv)
+	}
+	for _, system := range []string{"darwin", "windows"} {
+		if desktopCommand(system, none) == nil {
+			t.Errorf("%s has no desktop", system)
+		}
+	}
+}
