@@ -66,6 +66,9 @@ func write(language, kind, channel, public string, given map[string]string) (sub
 	if err != nil {
 		return "", "", err
 	}
+	// The page that stops a recovery gets its word in the fragment, which browsers
+	// send to nobody: fetching the link, as mail scanners do, stops nothing.
+	stop := public + "/recover#stop=" + url.PathEscape(with["word"])
 	u, err := url.Parse(public)
 	if err != nil {
 		return "", "", err
@@ -79,7 +82,7 @@ func write(language, kind, channel, public string, given map[string]string) (sub
 			}
 		}
 	}
-	with["url"], with["host"] = public, u.Hostname()
+	with["url"], with["host"], with["stop"] = public, u.Hostname(), stop
 	if channel == store.Phone {
 		if w.SMS == "" {
 			return "", "", errKind

@@ -204,6 +204,21 @@ func TestIdentifiersAreShown(t *testing.T) {
 	}
 }
 
+// The link that stops a recovery is the configured address, with the word where
+// no server sees it, whole in every language.
+func TestStopLink(t *testing.T) {
+	with := of(RecoveryBegun)
+	with["word"] = "8ZK2-9Q4M-XT7B-0RWD"
+	for _, l := range Languages {
+		for _, channel := range []string{store.Email, store.Phone} {
+			_, body, err := write(l, RecoveryBegun, channel, public, with)
+			if err != nil || !slices.Contains(strings.Fields(body), public+"/recover#stop="+with["word"]) {
+				t.Errorf("%s, %s: %v, %q", l, channel, err, body)
+			}
+		}
+	}
+}
+
 func TestMasked(t *testing.T) {
 	for in, want := range map[[2]string]string{
 		{store.Email, "jane@example.org"}: "j***@example.org", {store.Email, "жук@example.org"}: "ж***@example.org",

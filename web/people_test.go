@@ -80,9 +80,8 @@ func TestPeople(t *testing.T) {
 	part("an address, verified by its code", func(t *testing.T) {
 		laptop.signUp(jane, password)
 		laptop.open("/account/ways")
-		laptop.see("#add-address")
-		laptop.write("#value", mail)
-		laptop.click("#add-address button")
+		laptop.write("#email", mail)
+		laptop.click("#add-email button")
 		laptop.see("#addresses form")
 		code := s.mailed(mail, regexp.MustCompile(`\b\d{6}\b`))
 		wrong := "000000"
@@ -237,11 +236,9 @@ func TestPeople(t *testing.T) {
 			t.Errorf("export: %s", laptop.text("#trouble"))
 		}
 		laptop.click("#close")
-		laptop.click("#ask-yes")
-		laptop.see("#prove")
-		laptop.look("prove")
-		laptop.write("#prove-password", next)
-		laptop.click("#prove .main")
+		laptop.write("#closing-word", "close")
+		laptop.write("#closing-password", next)
+		laptop.click("#closing .danger")
 		laptop.at("/")
 		laptop.signIn(jane, next)
 		laptop.refused()

@@ -1,31 +1,48 @@
 // What needs a fresh proof of the password: asked for when the server does.
-import { $ } from "./dom.js";
+import { $, busy, hide, show } from "./dom.js";
 import { self } from "./device.js";
 import { prove } from "./password.js";
+import { put } from "./press.js";
+import { t } from "./words.js";
 import { Problem, on } from "./wire.js";
 
-// ask has the password typed; null when it was not.
-function ask(account) {
-  const dialog = $("prove");
-  const form = $("prove-form");
-  $("prove-account").value = account;
-  $("prove-password").value = "";
-  $("prove-no").onclick = () => dialog.close("no");
-  dialog.returnValue = "no";
+// grant has the password proved for a purpose, in a dialog that stays until it
+// is right; null when the person thought better of it. missing says what the
+// form's field for a word lacks, where it has one.
+export function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
+  const form = dialog.querySelector("form");
+  const box = form.querySelector("[role=alert]");
+  let granted = null;
+  hide(box);
+  form.reset();
+  form.account.value = entry.account;
+  const start = { account: entry.account, purpose, device_name: entry.name, client: self() };
+  form.onsubmit = (e) => {
+    e.preventDefault();
+    hide(box);
+    const lacking = missing(form);
+    if (lacking || form.password.value === "") {
+      box.textContent = t(lacking || "prove.empty");
+      show(box);
+      (lacking ? form.word : form.password).focus();
+      return;
+    }
+    busy(form.querySelector("[type=submit]"), async () => {
+      try {
+        granted = (await prove(entry.keys, start, form.password.value, { account: entry.account, what: purpose })).grant;
+        dialog.close();
+      } catch (error) {
+        put(box, error);
+        form.password.select();
+      }
+    });
+  };
+  form.querySelector(".no").onclick = () => dialog.close();
   dialog.showModal();
   return new Promise((done) => dialog.addEventListener("close", () => {
-    const typed = form.password.value;
-    form.password.value = "";
-    done(dialog.returnValue === "yes" && typed ? typed : null);
+    form.reset();
+    done(granted);
   }, { once: true }));
-}
-
-// grant proves the password for a purpose. It throws what a sign-in would.
-export async function grant(entry, purpose) {
-  const typed = await ask(entry.account);
-  if (typed === null) return null;
-  const start = { account: entry.account, purpose, device_name: entry.name, client: self() };
-  return (await prove(entry.keys, start, typed, { account: entry.account, what: purpose })).grant;
 }
 
 // fresh makes a call, and makes it again with a grant where one is wanted.

@@ -155,6 +155,12 @@ async function start() {
     busy(form.querySelector("[type=submit]"), () => signIn(form));
   });
   performance.mark("usable");
+  const before = sessionStorage.getItem("readmit-told"); // of what has led here
+  sessionStorage.removeItem("readmit-told");
+  if (before) {
+    $("told").textContent = t(before);
+    show($("told"));
+  }
   $("passkey").hidden = !able || /^\d|\[/.test(location.hostname); // a passkey belongs to a name
   $("passkey").addEventListener("click", () => busy($("passkey"), withPasskey));
   $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });

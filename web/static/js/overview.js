@@ -2,8 +2,10 @@
 // happened last.
 import { $, busy, el, hide, name, say, show } from "./dom.js";
 import { grouped, now } from "./codes.js";
+import { countdown } from "./countdown.js";
 import { line } from "./ledger.js";
 import { account, over, problem } from "./page.js";
+import { recoveries } from "./recoveries.js";
 import { number, software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
@@ -14,37 +16,6 @@ function described(r) {
   return el("div", {},
     el("p", {}, el("strong", {}, name(r.name)), " ", t("request.asks"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
     el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) })));
-}
-
-// countdown keeps a code on view: it fetches the next one when the present one
-// ends, as long as the request waits.
-function countdown(r, box) {
-  let timer;
-  const digits = el("output", { class: "digits", dir: "ltr" });
-  const left = el("progress", { max: 30, "aria-label": t("code.left") });
-  const seconds = el("span", {});
-  box.replaceChildren(el("p", {}, t("request.type", { name: r.name })), el("p", {}, digits), el("p", {}, left, " ", seconds), el("p", { class: "warn" }, t("request.warning")));
-  async function fetch() {
-    try {
-      const got = await on(entry, "/v1/requests/allow", { id: r.id });
-      digits.value = grouped(got.code);
-      say(t("code.is", { code: [...got.code].join(" ") }));
-      const ends = Date.now() + got.remaining * 1000;
-      timer = setInterval(() => {
-        const rest = Math.max(0, (ends - Date.now()) / 1000);
-        left.value = rest;
-        seconds.textContent = t("seconds", { n: number(Math.ceil(rest)) });
-        if (rest > 0) return;
-        clearInterval(timer);
-        fetch();
-      }, 200);
-    } catch (error) {
-      if (error instanceof Problem) box.replaceChildren(el("p", {}, problem(error)));
-      else over(error);
-    }
-  }
-  fetch();
-  return () => clearInterval(timer);
 }
 
 // A request that appears moves those below it. A click that was on its way to
@@ -66,7 +37,7 @@ function answer(r) {
   const box = el("div", { class: "answer" });
   const allow = el("button", { type: "button", class: "main" }, t("request.allow"));
   const deny = el("button", { type: "button", class: "danger" }, t("request.deny"));
-  allow.addEventListener("click", () => { if (settled(allow)) shown.set(r.id, countdown(r, box)); });
+  allow.addEventListener("click", () => { if (settled(allow)) shown.set(r.id, countdown(entry, "/v1/requests/allow", r, box, grouped)); });
   deny.addEventListener("click", () => settled(deny) && busy(deny, async () => {
     try {
       await on(entry, "/v1/requests/deny", { id: r.id });
@@ -134,28 +105,6 @@ function button(key, kind, work) {
   return b;
 }
 
-const approved = new Map(); // boxes with the code on view, by recovery
-
-// recoveries are what others, or this person elsewhere, have begun.
-async function recoveries() {
-  const { recoveries: all } = await on(entry, "/v1/recoveries");
-  const running = all.filter((r) => ["unproved", "waiting", "open"].includes(r.state));
-  $("recoveries").hidden = running.length === 0;
-  $("recoveries-list").replaceChildren(...running.map((r) => {
-    const box = approved.get(r.id) ?? el("div", { class: "answer" });
-    if (!approved.has(r.id)) box.append(el("p", { class: "go" },
-      button("recoveries.stop", "danger", async () => { await on(entry, "/v1/recoveries/cancel", { id: r.id }); await recoveries(); }),
-      button("recoveries.approve", "", async () => {
-        const got = await on(entry, "/v1/recoveries/approve", { id: r.id });
-        approved.set(r.id, box);
-        box.replaceChildren(...(got.code ? [el("p", {}, t("request.type", { name: r.name })), el("p", {}, el("output", { class: "digits", dir: "ltr" }, got.code)), el("p", { class: "warn" }, t("request.warning"))] : [el("p", {}, t("recoveries.approved"))]));
-      })));
-    return el("li", { class: "request", id: `recovery-${r.id}` },
-      el("p", {}, el("strong", {}, name(r.name)), " ", t(r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
-      el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) }), r.opens ? ` · ${t("recoveries.opens", { when: when(r.opens) })}` : ""), box);
-  }));
-}
-
 // support is what the desk asks for, and what it may see.
 async function support() {
   const { approvals, asked } = await on(entry, "/v1/approvals");
@@ -170,7 +119,7 @@ async function support() {
       el("p", { class: "go" }, button("support.revoke", "danger", async () => { await on(entry, "/v1/approvals/revoke", { reference: a.reference }); await support(); })))));
 }
 
-const rest = () => Promise.all([recoveries(), support(), latest()]).catch((error) => over(error));
+const rest = () => Promise.all([recoveries(entry), support(), latest()]).catch((error) => over(error));
 
 function codes() {
   let timer;

@@ -50,6 +50,9 @@ const details = [
   ["this server sends no", "problem.no-sender"],
   ["a code can be sent once a minute", "problem.codes-slow"],
   ["this passkey was added already", "problem.passkey-known"],
+  ["an account has ten passkeys", "problem.passkeys"],
+  ["this account has no such passkey", "problem.gone"],
+  ["this account has no address", "problem.gone"],
   ["this attempt is over", "code.over"],
   ["this account's ledger has no incident", "problem.no-incident"],
 ];
@@ -87,22 +90,33 @@ export async function account(heard = announce, changed = () => {}) {
     if (other.account === entry.account || !other.session) continue;
     $("who-others").append(el("li", {}, el("button", { type: "button", class: "quiet", on: { click: () => { choose(other); location.reload(); } } }, name(other.account))));
   }
+  const warned = () => { if (!$("recoveries")) warn(entry); }; // the account's first page lists them
+  warned();
   listen(entry, async (kind, value) => {
     if (kind === "requests") heard(value.requests);
-    else if (kind === "changed") changed();
+    else if (kind === "changed") { warned(); changed(); }
     else await on(entry, "/v1/requests").catch((error) => over(error)); // ended: the refusal says it
   }).catch((error) => over(error));
   return entry;
 }
 
-function announce(requests) {
-  const waiting = requests.some((r) => r.status === "waiting");
-  let line = $("asked");
-  if (!line && waiting) {
-    line = el("p", { class: "notice", id: "asked", role: "status" }, el("a", { href: "/account" }, t("request.somebody")));
-    $("main").prepend(line);
+// line shows or hides a line on top of the page that leads to the account's first one.
+function line(id, kind, text, wanted) {
+  if (!$(id) && wanted) $("main").prepend(el("p", { class: kind, id, role: "status" }, el("a", { href: "/account" }, text)));
+  if ($(id)) $(id).hidden = !wanted;
+}
+
+const announce = (requests) => line("asked", "notice", t("request.somebody"), requests.some((r) => r.status === "waiting"));
+
+export const RUNNING = ["unproved", "waiting", "open"]; // states of a recovery that goes on
+
+async function warn(entry) {
+  try {
+    const { recoveries } = await on(entry, "/v1/recoveries");
+    line("recovering", "notice bad", t("recoveries.somebody"), recoveries.some((r) => RUNNING.includes(r.state)));
+  } catch {
+    // what keeps this from being known, the page's own calls say
   }
-  if (line) line.hidden = !waiting;
 }
 
 // over shows what ended a session, or the error in a box, if there is one.

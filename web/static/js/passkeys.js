@@ -4,14 +4,20 @@ import { call } from "./wire.js";
 
 export const able = Boolean(globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON);
 
-// Stopped says that the person, or the authenticator, did not go on.
-export class Stopped extends Error {}
+// Stopped says that the person, or the authenticator, did not go on; known,
+// that the authenticator has a passkey of the account already.
+export class Stopped extends Error {
+  constructor(known) {
+    super("stopped");
+    this.known = known;
+  }
+}
 
 async function ceremony(work) {
   try {
     return (await work()).toJSON();
   } catch (error) {
-    if (error instanceof DOMException) throw new Stopped();
+    if (error instanceof DOMException) throw new Stopped(error.name === "InvalidStateError");
     throw error;
   }
 }

@@ -1,0 +1,136 @@
+package web_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// authenticator gives the browser one that always agrees.
+func (p *person) authenticator() webauthn.AuthenticatorID {
+	p.t.Helper()
+	return run(p, func(ctx context.Context, t *chromedp.Target) (webauthn.AuthenticatorID, error) {
+		if _, err := cdp.Call(ctx, t, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+			return "", err
+		}
+		r, err := cdp.Call(ctx, t, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
+			HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+		}})
+		return r.AuthenticatorID, err
+	})
+}
+
+// kept is what an authenticator keeps.
+func (p *person) kept(in webauthn.AuthenticatorID) []*webauthn.Credential {
+	p.t.Helper()
+	return run(p, func(ctx context.Context, t *chromedp.Target) ([]*webauthn.Credential, error) {
+		r, err := cdp.Call(ctx, t, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: in})
+		return r.Credentials, err
+	})
+}
+
+// keep puts a credential into an authenticator.
+func (p *person) keep(in webauthn.AuthenticatorID, c *webauthn.Credential) {
+	p.t.Helper()
+	// Chromium refuses a credential with a member it does not support, even where
+	// it is false; the type has one, so it is not used.
+	add := cdp.Command[map[string]any, cdp.Empty]{Method: webauthn.CommandAddCredential}
+	p.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, add, map[string]any{"authenticatorId": in, "credential": map[string]any{
+			"credentialId": c.CredentialID, "isResidentCredential": true, "rpId": c.RpID, "privateKey": c.PrivateKey,
+			"userHandle": c.UserHandle, "signCount": c.SignCount,
+		}})
+		return chromedp.Void{}, err
+	})
+}
+
+// verifies sets whether the authenticator knows its owner.
+func (p *person) verifies(in webauthn.AuthenticatorID, does bool) {
+	p.t.Helper()
+	p.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: in, IsUserVerified: does})
+		return chromedp.Void{}, err
+	})
+}
+
+// TestPasskeys: a passkey that is carried from one browser to another stands in
+// for the code and for all of it; one that was copied or removed is refused, and
+// the owner is told why.
+func TestPasskeys(t *testing.T) {
+	must(t, os.MkdirAll(screens, 0o755))
+	s := newSite(t)
+	browser := newBrowser(t)
+	laptop := newPerson(t, browser, s.url, "laptop")
+	laptop.open("/sign-up")
+	laptop.write("#account", jane)
+	laptop.write("#password", password)
+	laptop.click("#sign-up .main")
+	laptop.at("/account")
+	laptop.see("#inside")
+	own := laptop.authenticator()
+	laptop.open("/account/ways")
+	laptop.click("#passkey-add")
+	laptop.see("#passkeys li")
+	all := laptop.kept(own)
+	if len(all) != 1 || !all[0].IsResidentCredential || all[0].RpID != "localhost" || all[0].UserName != jane {
+		t.Fatalf("%d credentials", len(all))
+	}
+	first := *all[0]
+
+	// The owner who is not known to the authenticator does not get past it.
+	phone := newPerson(t, browser, s.url, "phone")
+	theirs := phone.authenticator()
+	phone.keep(theirs, &first)
+	phone.verifies(theirs, false)
+	phone.open("/")
+	phone.click("#passkey")
+	phone.see("#trouble")
+	phone.verifies(theirs, true)
+
+	// In place of the six digits.
+	phone.write("#account", jane)
+	phone.write("#password", password)
+	phone.click("#sign-in .main")
+	phone.see("#code-passkey")
+	phone.click("#code-passkey")
+	phone.at("/account")
+	phone.see("#inside")
+
+	// A copy from before counts from where it was taken.
+	thief := newPerson(t, browser, s.url, "thief")
+	copied := thief.authenticator()
+	thief.keep(copied, &first)
+	thief.open("/")
+	thief.click("#passkey")
+	thief.see("#refused")
+	thief.until(`document.getElementById("refused-reference").textContent.trim().length === 9`)
+	told := func(reference, what string) {
+		t.Helper()
+		laptop.open("/incident/" + reference)
+		laptop.see("#told")
+		if title := laptop.text("#told-title"); !strings.Contains(title, what) {
+			t.Errorf("the owner is told %q, want %q", title, what)
+		}
+	}
+	told(thief.text("#refused-reference"), "counter went back")
+	laptop.look("incident-passkey")
+
+	// What was removed is good for nothing.
+	laptop.open("/account/ways")
+	laptop.click("#passkeys .danger")
+	laptop.click("#ask-yes")
+	laptop.until(`document.querySelectorAll("#passkeys li").length === 0`)
+	last := newPerson(t, browser, s.url, "last")
+	gone := last.authenticator()
+	last.keep(gone, phone.kept(theirs)[0])
+	last.open("/")
+	last.click("#passkey")
+	last.see("#refused")
+	told(last.text("#refused-reference"), "did not prove")
+}

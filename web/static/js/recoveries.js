@@ -1,0 +1,80 @@
+// Recoveries that others have begun, or this person elsewhere: each can be
+// stopped as long as it runs, and approved once.
+import { $, busy, el, name, say, show } from "./dom.js";
+import { countdown } from "./countdown.js";
+import { RUNNING, over, problem } from "./page.js";
+import { software, t, when } from "./words.js";
+import { Problem, on } from "./wire.js";
+
+const rows = new Map();
+// As with requests: what has just appeared takes no click that was meant for
+// what stood there before.
+const SETTLE = 700; // milliseconds
+
+function button(key, kind, box, work) {
+  const b = el("button", { type: "button", class: kind, "aria-disabled": "true" }, t(key));
+  setTimeout(() => b.removeAttribute("aria-disabled"), SETTLE);
+  b.addEventListener("click", () => !b.hasAttribute("aria-disabled") && busy(b, async () => {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof Problem) box.replaceChildren(el("p", {}, problem(error)));
+      else over(error);
+    }
+  }));
+  return b;
+}
+
+function stopped(r) {
+  $("recoveries-told").replaceChildren(t("recoveries.stopped", { name: r.name }), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next")));
+  show($("recoveries-told"));
+  $("recoveries-told").focus();
+}
+
+function newRow(entry, r) {
+  let end, approved;
+  const box = el("div", { class: "answer" });
+  const opens = el("span", {});
+  const approve = button("recoveries.approve", "", box, async () => {
+    approve.remove();
+    end = countdown(entry, "/v1/recoveries/approve", r, box, (code) => code, () => recoveries(entry));
+  });
+  const stop = button("recoveries.stop", "danger", box, async () => {
+    await on(entry, "/v1/recoveries/cancel", { id: r.id });
+    stopped(r);
+    await recoveries(entry);
+  });
+  const li = el("li", { class: "request", id: `recovery-${r.id}` },
+    el("p", {}, el("strong", {}, name(r.name)), " ", t(r.this ? "recoveries.this" : r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
+    el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) }), opens),
+    box, el("p", { class: "go" }, stop, approve));
+  return { li, end: () => end?.(), draw(now) {
+    opens.textContent = now.state === "open" ? ` · ${t("recoveries.open")}` : now.opens ? ` · ${t("recoveries.opens", { when: when(now.opens) })}` : "";
+    if (approved || !now.proofs.includes("device")) return;
+    approved = true;
+    end?.();
+    approve.remove();
+    box.replaceChildren(el("p", { class: "outcome" }, t("recoveries.approved")));
+  } };
+}
+
+// recoveries lists them as they are now.
+export async function recoveries(entry) {
+  const { recoveries: all } = await on(entry, "/v1/recoveries");
+  const running = all.filter((r) => RUNNING.includes(r.state));
+  for (const r of running.toReversed()) { // the newest goes to the top
+    if (!rows.has(r.id)) {
+      rows.set(r.id, newRow(entry, r));
+      $("recoveries-list").prepend(rows.get(r.id).li);
+      say(t("recoveries.new", { name: r.name }));
+    }
+    rows.get(r.id).draw(r);
+  }
+  for (const [id, row] of rows) {
+    if (running.some((r) => r.id === id)) continue;
+    row.end();
+    row.li.remove();
+    rows.delete(id);
+  }
+  $("recoveries").hidden = rows.size === 0;
+}
