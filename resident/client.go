@@ -26,6 +26,7 @@ const (
 // Call asks the agent of a home. Where none runs it returns ErrNoAgent.
 func Call(ctx context.Context, h agent.Home, ask Ask) (Answer, error) {
 	ask.Version = Version
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	c, err := dial(ctx, h)
@@ -43,8 +44,8 @@ func Call(ctx context.Context, h agent.Home, ask Ask) (Answer, error) {
 		return Answer{}, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
 	line, err = readLine(bufio.NewReader(c))
-	if ctx.Err() != nil {
-		return Answer{}, ctx.Err()
+	if asked.Err() != nil {
+		return Answer{}, asked.Err()
 	}
 	var answer Answer
 	if err == nil {

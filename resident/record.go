@@ -2,7 +2,6 @@ package resident
 
 import (
 	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -35,13 +34,24 @@ func Look(ctx context.Context, h agent.Home) (state string, since time.Time) {
 	if r.State == GaveUp {
 		return GaveUp, r.At
 	}
-	if _, err := Call(ctx, h, Ask{Do: DoStatus}); err == nil || !errors.Is(err, ErrNoAgent) {
+	if Runs(ctx, h) {
 		return Running, r.At
 	}
 	if info, err := os.Stat(h.Path(agent.SessionFile)); err == nil && info.ModTime().After(r.At) {
 		return NotRunning, info.ModTime()
 	}
 	return NotRunning, r.At
+}
+
+// aliveTime is how long an agent may take to say that it is there.
+const aliveTime = 3 * time.Second
+
+// Runs reports whether an agent answers for a home.
+func Runs(ctx context.Context, h agent.Home) bool {
+	ctx, cancel := context.WithTimeout(ctx, aliveTime)
+	defer cancel()
+	_, err := Call(ctx, h, Ask{Do: DoStatus})
+	return err == nil
 }
 
 // Forget takes the record away: no agent is expected any more.

@@ -124,7 +124,7 @@ func (t *torture) answers(ctx context.Context, rounds int) (string, error) {
 			fmt.Fprintf(t.stderr, "answer: %d of %d\n", round+1, rounds)
 		}
 	}
-	if d.lost == 0 {
+	if d.lost == 0 && rounds >= 50 { // a third are, by chance
 		return "", errors.New("no answer was lost: the kills came too late")
 	}
 	return fmt.Sprintf("%d times killed between answer and save (%d answers lost), each recovered without a word", rounds, d.lost), nil

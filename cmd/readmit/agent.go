@@ -230,7 +230,7 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 
 // startAgent starts the agent and waits until it answers.
 func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
-	if _, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoStatus}); err == nil {
+	if resident.Runs(ctx, a.Home) {
 		return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs already") })
 	}
 	s, err := e.service(a)
@@ -243,7 +243,7 @@ func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 		return exitError{failed, "the agent did not start: " + err.Error(), "run it in the foreground to see why: readmit agent"}
 	}
 	for range 100 {
-		if _, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoStatus}); err == nil {
+		if resident.Runs(ctx, a.Home) {
 			return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs") })
 		}
 		select {

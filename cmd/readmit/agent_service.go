@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +18,15 @@ import (
 	"readmit.dev/readmit/resident"
 )
 
-// lean keeps the resident agent small: it does little, and has time.
-func lean() { debug.SetGCPercent(20) }
+// lean keeps the resident agent small: it does little, and has time. What its
+// start has used is given back once it has started.
+func lean() {
+	debug.SetGCPercent(20)
+	time.AfterFunc(10*time.Second, func() {
+		debug.FreeOSMemory()
+		giveBack()
+	})
+}
 
 // starter is this system's way to have the agent started with every session.
 type starter interface {

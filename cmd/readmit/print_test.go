@@ -100,6 +100,25 @@ func TestCommandReadsBack(t *testing.T) {
 	})
 }
 
+// The device that a remedy names is the one of its own evidence.
+func TestNaming(t *testing.T) {
+	words := map[string]string{"account": "jane@example.org"}
+	locked := cause.Finding{Evidence: []cause.Fact{cause.Note(cause.CheckOwnDeviceName, cause.Value{}, cause.Name("phone"), cause.ByServer)}}
+	argv := []string{"readmit", "devices", "end", "{device}", "{account}"}
+	for _, c := range []struct {
+		words map[string]string
+		of    cause.Finding
+		want  string
+	}{{words, locked, "phone jane@example.org"}, {words, cause.Finding{}, "DEVICE jane@example.org"}, {nil, locked, "phone ACCOUNT"}} {
+		if got := strings.Join(fill(argv, naming(c.words, c.of))[3:], " "); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	if len(words) != 1 {
+		t.Error("naming changes what it was given")
+	}
+}
+
 func TestFill(t *testing.T) {
 	words := map[string]string{"server": "https://id.example.org", "account": "jane@example.org", "evil": "{server}"}
 	for _, c := range []struct{ in, want []string }{
@@ -122,7 +141,7 @@ func TestFill(t *testing.T) {
 	for _, row := range cause.Table() {
 		for _, r := range row.Remedies {
 			for _, a := range r.Argv {
-				if strings.ContainsAny(a, "{}") && !slices.Contains([]string{"{server}", "{account}", "{reference}"}, a) {
+				if strings.ContainsAny(a, "{}") && !slices.Contains([]string{"{server}", "{account}", "{device}", "{reference}"}, a) {
 					t.Errorf("%s: nothing fills %s", row.Code, a)
 				}
 			}

@@ -323,6 +323,9 @@ DELETE FROM desk_acts WHERE account = ?;
 -- name: CloseMessages :exec
 DELETE FROM messages WHERE account = ?;
 
+-- name: CloseFormers :exec
+DELETE FROM formers WHERE account = ?;
+
 -- name: CloseInvitations :exec
 DELETE FROM invitations WHERE identifier = ?;
 

@@ -250,7 +250,7 @@ func (t *tx) CloseAccount(id store.ID) error {
 		q.CloseDevices(none, of), q.CloseSessions(none, of), q.CloseLedger(none, of), q.CloseRequests(none, of), q.ClosePasses(none, of),
 		q.CloseAddresses(none, of), q.CloseRecoveryCodes(none, of), q.CloseRecoveries(none, of), q.ClosePasskeys(none, of),
 		q.CloseApprovals(none, of), q.CloseAgents(none, of), q.CloseDeskActs(none, of), q.CloseMessages(none, of),
-		q.CloseInvitations(none, a.Identifier),
+		q.CloseFormers(none, of), q.CloseInvitations(none, a.Identifier),
 	} {
 		if err := t.did(drop); err != nil {
 			return err

@@ -749,6 +749,15 @@ func (q *Queries) CloseEntry(ctx context.Context, arg CloseEntryParams) (int64, 
 	return result.RowsAffected()
 }
 
+const closeFormers = `-- name: CloseFormers :exec
+DELETE FROM formers WHERE account = ?
+`
+
+func (q *Queries) CloseFormers(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeFormers, account)
+	return err
+}
+
 const closeInvitations = `-- name: CloseInvitations :exec
 DELETE FROM invitations WHERE identifier = ?
 `
