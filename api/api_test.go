@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -101,67 +100,6 @@ func TestProblemCodes(t *testing.T) {
 	if got := []int{Failed, BadRequest, StaleProof, NotPossible, TooMany, Unavailable}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-}
-
-func TestSignInStartedWritesItself(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		some := rapid.SliceOf(rapid.Byte())
-		m := SignInStarted{
-			KE2: some.Draw(r, "ke2"), State: some.Draw(r, "state"),
-			Stretch: Stretch{Memory: rapid.Uint32().Draw(r, "memory"), Time: rapid.Uint32().Draw(r, "time"), Threads: rapid.Byte().Draw(r, "threads")},
-		}
-		want, err := json.Marshal(m)
-		if err != nil {
-			r.Fatal(err)
-		}
-		if got := m.AppendJSON([]byte("before")); string(got) != "before"+string(want) {
-			r.Fatalf("%s, want %s", got, want)
-		}
-	})
-}
-
-func TestSignInFinishReadsItself(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		some := rapid.SliceOf(rapid.Byte())
-		m := SignInFinish{State: some.Draw(r, "state"), KE3: some.Draw(r, "ke3")}
-		b, err := json.Marshal(m)
-		if err != nil {
-			r.Fatal(err)
-		}
-		var got SignInFinish
-		if !got.Read(b) || !bytes.Equal(got.State, m.State) || !bytes.Equal(got.KE3, m.KE3) {
-			r.Fatalf("%s was read as %v", b, got)
-		}
-	})
-}
-
-// What Read takes means the same to encoding/json, read strictly.
-func FuzzSignInFinish(f *testing.F) {
-	for _, seed := range []string{
-		`{"state":"AAAA","ke3":"AAAA"}`, `{"state":"","ke3":""}`, `{"state":"AA==","ke3":"AA=="}`, `{"state":"AB","ke3":"AA"}`,
-		"{\"state\":\"AA\nAA\",\"ke3\":\"AA\r\nAA\"}", `{"state":"AAAA","ke3":"AA","ke3":"BB"}`, `{"state":"AAAA","ke3":"AAAA"} {}`,
-		`{"state":"AA\u0041A","ke3":"AAAA"}`, `{"state":"AAAA","other":"AA","ke3":"AAAA"}`, `{"ke3":"AAAA","state":"AAAA"}`, `{`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got := SignInFinish{State: Bytes("kept")}
-		if !got.Read(b) {
-			if string(got.State) != "kept" || got.KE3 != nil {
-				t.Errorf("%q was refused and left %v", b, got)
-			}
-			return
-		}
-		var want SignInFinish
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&want); err != nil || !bytes.Equal(got.State, want.State) || !bytes.Equal(got.KE3, want.KE3) {
-			t.Errorf("%q was read as %v, which is %v, %v", b, got, want, err)
-		}
-		if _, err := d.Token(); err != io.EOF {
-			t.Errorf("%q goes on", b)
-		}
-	})
 }
 
 // constants reads the string constants of this package with a prefix.

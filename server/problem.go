@@ -51,20 +51,12 @@ func (s *Server) answer(w http.ResponseWriter, out any, err error) int {
 		w.WriteHeader(http.StatusNoContent)
 		return http.StatusNoContent
 	}
-	b, err := marshal(out)
+	b, err := json.Marshal(out)
 	if err != nil {
 		return s.fail(w, s.toProblem(err))
 	}
 	send(w, http.StatusOK, "application/json", b)
 	return http.StatusOK
-}
-
-// marshal lets what can write itself do so.
-func marshal(out any) ([]byte, error) {
-	if self, ok := out.(interface{ AppendJSON([]byte) []byte }); ok {
-		return self.AppendJSON(make([]byte, 0, 4<<10)), nil
-	}
-	return json.Marshal(out)
 }
 
 func (s *Server) fail(w http.ResponseWriter, p *api.Problem) int {

@@ -10,7 +10,6 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -279,18 +278,14 @@ func (s *Server) timed(path string, f outcome) http.HandlerFunc {
 
 // read reads a message within its limit.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	var body bytes.Buffer
-	if r.ContentLength <= maxBody {
-		body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // once, not as it comes
-	}
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
 		return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
 	}
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
 // unsigned hands on a message that needs no proof of the device's key.

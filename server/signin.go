@@ -16,9 +16,10 @@ import (
 )
 
 func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
+	d := opaque.DefaultStretch
 	s.answer(w, api.Hello{
 		Protocol: api.Protocol, URL: s.url, Time: s.gate.Now().UnixMilli(), Policy: s.gate.Policy(), Invited: !s.accounts.Open,
-		Stretch: usual,
+		Stretch: api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads},
 	}, nil)
 }
 
@@ -72,25 +73,14 @@ func keepStretch(in api.Stretch) (string, error) {
 }
 
 // readStretch reads what keepStretch wrote; ghosts have the usual parameters.
-// Those are known by their text, so that reading them takes no longer for an
-// account than for a ghost.
 func readStretch(kept string) api.Stretch {
-	if kept == "" || kept == usualText {
-		return usual
-	}
 	var out api.Stretch
 	if json.Unmarshal([]byte(kept), &out) != nil || out == (api.Stretch{}) {
-		return usual
+		d := opaque.DefaultStretch
+		out = api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads}
 	}
 	return out
 }
-
-var (
-	usual = api.Stretch{
-		Memory: opaque.DefaultStretch.Memory, Time: opaque.DefaultStretch.Time, Threads: opaque.DefaultStretch.Threads,
-	}
-	usualText, _ = keepStretch(usual)
-)
 
 func (s *Server) signInStart(ctx context.Context, c call) (any, error) {
 	var in api.SignInStart
@@ -116,10 +106,8 @@ func (s *Server) signInStart(ctx context.Context, c call) (any, error) {
 
 func (s *Server) signInFinish(ctx context.Context, c call) (any, error) {
 	var in api.SignInFinish
-	if !in.Read(c.body) {
-		if err := decode(c.body, &in); err != nil {
-			return nil, err
-		}
+	if err := decode(c.body, &in); err != nil {
+		return nil, err
 	}
 	done, refusal, err := s.signIn.Finish(ctx, in.State, in.KE3, c.caller)
 	switch {
