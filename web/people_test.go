@@ -212,7 +212,7 @@ func TestPeople(t *testing.T) {
 			t.Errorf("support is told %q", said)
 		}
 		ann.look("desk-approved")
-		ann.click("#acts button:nth-child(3)")
+		ann.click("#acts [data-act=unlock]")
 		ann.click("#ask-yes")
 		ann.see("#done")
 		ann.until(`!document.querySelector("#acts [aria-busy]")`)

@@ -53,7 +53,7 @@ type site struct {
 	said   *output
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, flags ...string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{t: t, binary: filepath.Join(dir, "readmit"), data: filepath.Join(dir, "data"), said: &output{}}
@@ -66,7 +66,7 @@ func newSite(t *testing.T) *site {
 	must(t, l.Close())
 	// By its name: passkeys belong to one.
 	s.url = "http://localhost" + address[strings.LastIndexByte(address, ':'):]
-	serving := exec.Command(s.binary, "serve", "--data", s.data, "--listen", address, "--url", s.url)
+	serving := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address, "--url", s.url}, flags...)...)
 	serving.Stdout, serving.Stderr = s.said, s.said
 	must(t, serving.Start())
 	t.Cleanup(func() {

@@ -1,11 +1,16 @@
-// Everything that was tried and done, and who looked.
-import { $, el } from "./dom.js";
-import { isLook, isRefused, line } from "./ledger.js";
+// Everything that was tried and done, who looked, and what could not be
+// delivered.
+import { $, el, name } from "./dom.js";
+import { isLook, isRefused, isSupport, line } from "./ledger.js";
 import { account, over } from "./page.js";
-import { t } from "./words.js";
+import { at, has, t, when } from "./words.js";
 import { on } from "./wire.js";
 
-const wanted = { all: () => true, refused: isRefused, looks: isLook };
+const isFailed = (a) => a.undelivered !== undefined;
+const wanted = {
+  all: () => true, failed: isFailed, refused: (a) => !isFailed(a) && isRefused(a), looks: (a) => !isFailed(a) && isLook(a),
+  support: (a) => !isFailed(a) && isSupport(a),
+};
 
 function row(a) {
   const you = isLook(a) || !a.reference ? null : el("p", { class: "go" },
@@ -14,14 +19,24 @@ function row(a) {
   return el("li", {}, ...line(a), you);
 }
 
+// undelivered is a message that did not arrive.
+function undelivered(a) {
+  const why = has(`value.${a.why}`) ? t(`value.${a.why}`) : a.why;
+  return el("li", {}, el("p", {}, el("strong", {}, t("activity.undelivered")), " ", el("span", { class: "state refused" }, why)),
+    el("p", { class: "dim" }, name(a.undelivered), " · ", el("time", { datetime: new Date(a.at * 1000).toISOString(), title: at(a.at) }, when(a.at))),
+    el("p", { class: "go" }, el("a", { href: "/account/ways" }, t("activity.addresses"))));
+}
+
 async function start() {
   const entry = await account();
   if (!entry) return;
-  const { activity } = await on(entry, "/v1/activity");
+  const [{ activity }, { addresses }] = await Promise.all([on(entry, "/v1/activity"), on(entry, "/v1/addresses")]);
+  const failed = addresses.filter((a) => a.failed).map((a) => ({ at: a.failed, undelivered: a.value, why: a.why }));
+  const all = [...activity, ...failed].sort((a, b) => b.at - a.at);
   const draw = () => {
     const only = document.querySelector('input[name="only"]:checked').value;
-    const some = activity.filter(wanted[only]);
-    $("activity").replaceChildren(...some.map(row));
+    const some = all.filter(wanted[only]);
+    $("activity").replaceChildren(...some.map((a) => (isFailed(a) ? undelivered(a) : row(a))));
     $("activity-none").hidden = some.length > 0;
   };
   for (const choice of document.querySelectorAll('input[name="only"]')) choice.addEventListener("change", draw);

@@ -1,11 +1,11 @@
 // An incident: the cause, its evidence, and what ends it, as far as this
 // browser may know.
-import { $, busy, el, go, hide } from "./dom.js";
+import { $, busy, el, go, hide, show } from "./dom.js";
 import { accounts, choose, current, refusal } from "./kept.js";
 import { problem, usable } from "./page.js";
 import { fact, remedy, title } from "./report.js";
-import { t } from "./words.js";
-import { Problem, call, hello } from "./wire.js";
+import { at, t } from "./words.js";
+import { Problem, call, hello, on } from "./wire.js";
 import { newKey } from "./device.js";
 
 const reference = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();
@@ -28,8 +28,35 @@ function tell(report, entry) {
 function untold(why) {
   $("untold-why").textContent = why;
   $("untold-reference").textContent = reference;
+  $("untold-support").href = `/recover#support=${encodeURIComponent(reference)}`;
   $("untold-signin").addEventListener("click", () => sessionStorage.setItem("readmit-after", location.pathname));
   go($("untold"));
+}
+
+// support shows whether the desk may see this incident, and lets the owner say.
+async function support(entry) {
+  const draw = async () => {
+    const { approvals, asked } = await on(entry, "/v1/approvals");
+    const given = approvals.find((a) => a.reference === reference && !a.revoked && a.expires > Date.now() / 1000);
+    const asks = asked.find((a) => a.reference === reference && a.kind === "ask");
+    $("support-may").hidden = Boolean(given);
+    $("support-revoke").hidden = !given;
+    $("support-told").textContent = given ? t("support.now", { until: at(given.expires) }) : asks ? t("support.asks.this", { agent: asks.agent }) : "";
+    show($("support"));
+  };
+  const press = (button, path, after) => button.addEventListener("click", () => busy(button, async () => {
+    try {
+      await on(entry, path, { reference });
+      await draw();
+      $("support-told").textContent += after;
+      $("support-told").focus();
+    } catch (error) {
+      $("support-told").textContent = problem(error);
+    }
+  }));
+  press($("support-may"), "/v1/approvals/approve", "");
+  press($("support-revoke"), "/v1/approvals/revoke", t("support.back"));
+  await draw().catch(() => {}); // the page has told what it is for
 }
 
 // seen is what this browser knows by itself: its clock, and whether another
@@ -85,14 +112,7 @@ async function start() {
   if (best.report.audience === "anyone" && best.report.findings[0].cause === "refused") return untold(t("untold.stranger"));
   if (best.report.audience === "owner") choose(best.entry);
   tell(best.report, best.entry);
-  $("support-may").addEventListener("click", () => busy($("support-may"), async () => {
-    try {
-      await call(best.entry.keys, "/v1/approvals/approve", { session: best.entry.session, reference }, { account: best.entry.account, what: "support" });
-      $("support-told").textContent = t("support.may.told");
-    } catch (error) {
-      $("support-told").textContent = problem(error);
-    }
-  }));
+  if (best.report.audience === "owner") support(best.entry);
   $("you-yes").addEventListener("click", () => { $("you-told").textContent = t("you.yes.told"); });
 }
 

@@ -4,18 +4,27 @@ import { at, has, software, t, when } from "./words.js";
 
 const slug = (s) => s.toLowerCase().replace(/[^a-z]+/g, "-").replace(/^-|-$/g, "");
 
+// parts are what was done, and of which incident, by whom, where it was about one.
+function parts(a) {
+  const [, base, reference, audience] = a.what.match(/^(.+) of (\S+) by (\w+)$/) ?? [null, a.what];
+  return { base, reference, audience };
+}
+
 // The server's words for what was done are a closed list; one that is new is
 // shown as it is.
 function what(a) {
-  const looked = a.what.match(/^(.+) of (\S+) by (\w+)$/);
-  if (looked) return t("what.looked", { reference: looked[2], audience: t(`audience.${looked[3]}`) });
-  const key = `what.${slug(a.what)}`;
-  return has(key) ? t(key) : a.what;
+  const { base, reference, audience } = parts(a);
+  if (base === READ) return t("what.looked", { reference, audience: t(`audience.${audience}`) });
+  const key = `what.${slug(base)}`;
+  const said = has(key) ? t(key) : base;
+  return reference ? t("what.about", { what: said, reference }) : said;
 }
 
-export const isLook = (a) => / of \S+ by \w+$/.test(a.what);
+const READ = "explanation read";
+const looks = [READ, "account looked up", "approval asked for"];
+export const isLook = (a) => looks.includes(parts(a).base);
+export const isSupport = (a) => parts(a).audience === "desk" || /support|recover|account looked up/.test(parts(a).base);
 export const isRefused = (a) => a.outcome === "refused" || a.outcome === "unfinished";
-
 
 // line is what a row shows: what, how it ended and why; who, where, with what, when.
 export function line(a) {

@@ -1,71 +1,33 @@
-// A forgotten password, or identifier. What one sees before anything is proved
-// is the same for every account, and for none.
-import { $, busy, go, hide, show } from "./dom.js";
+// Ways in for who has forgotten the password, or the account's name; and what
+// can be done without a device: stopping a recovery, letting support look.
+//
+//	#case=ACCOUNT         a recovery that this browser has begun
+//	#stop=WORD            from a message: stops the recovery it tells of
+//	#support=REFERENCE    lets support see an incident, by a recovery code
+//
+// What stands after the # is sent to nobody, and nothing happens without a press.
+import { $, busy, el, go, hide, name, show } from "./dom.js";
 import { newKey, ownName, self } from "./device.js";
 import { hints } from "./hints.js";
-import { inside, keepSignedIn } from "./home.js";
-import { account, cases, dropCase, keepCase, normal } from "./kept.js";
-import { problem, usable } from "./page.js";
-import { fault, record, warm } from "./password.js";
-import { Refused, call } from "./wire.js";
-import { at, t, when } from "./words.js";
+import { account, cases, keepCase, normal } from "./kept.js";
+import { address, told, view, wire } from "./case.js";
+import { usable } from "./page.js";
+import { asReference } from "./report.js";
+import { call } from "./wire.js";
+import { t, when } from "./words.js";
 
-let own; // the case on view
-const ways = { code: "prove-code", address: "prove-address", device: "prove-device" };
-const LOOK = 15000; // milliseconds between looks at the state
-
-function told(error) {
-  if (error instanceof Refused) {
-    return t("recover.refused", { reference: error.reference });
-  }
-  return problem(error);
-}
-
-const ask = (path, message = {}) => call(own.keys, path, { recovery: own.claim, ...message }, { account: own.account, what: "recovery" });
-
-function draw(status) {
-  $("case-account").textContent = own.account;
-  $("case-state").textContent = t(`recover.${status.state}`);
-  const values = { opens: status.opens ? at(status.opens) : "", in: status.opens ? when(status.opens) : "", wait: Math.round(status.wait / 3600), until: at(status.expires) };
-  $("case-told").textContent = t(status.state === "waiting" && status.proofs.length > 1 ? "recover.waiting.two" : `recover.${status.state}.told`, values);
-  $("proofs").hidden = !["unproved", "waiting"].includes(status.state);
-  $("new-password").hidden = status.state !== "open";
-  for (const [way, id] of Object.entries(ways)) {
-    const given = status.proofs.includes(way);
-    $(id).querySelector(".good").hidden = !given;
-    for (const e of $(id).querySelectorAll("input, button")) e.closest(".field, button").hidden = given;
-  }
-}
-
-async function look() {
-  try {
-    draw(await ask("/v1/recovery/status"));
-  } catch (error) {
-    $("case-trouble").textContent = told(error);
-    show($("case-trouble"));
-  }
-}
-
-async function view(kept) {
-  own = kept;
-  $("for-account").value = own.account;
-  hide($("begin"));
-  await look();
-  go($("case"));
-  setInterval(look, LOOK);
-  warm();
-}
-
+// Only one who begins again with the same key goes on with a case.
 async function begin(form) {
   hide($("trouble"));
   try {
     const typed = form.account.value;
-    const keys = (await account(typed))?.keys ?? await newKey();
+    const before = (await cases()).find((c) => c.account === normal(typed));
+    const keys = before?.keys ?? (await account(typed))?.keys ?? await newKey();
     const message = { account: typed, device_name: ownName(), client: self() };
     if (form.word.value.trim()) message.word = form.word.value.trim();
     const about = { account: normal(typed), what: "recovery" };
     const begun = await call(keys, "/v1/recovery/start", message, about);
-    const kept = { account: about.account, keys, claim: begun.recovery };
+    const kept = { account: about.account, keys, claim: begun.recovery, since: Date.now() };
     await keepCase(kept);
     await view(kept);
   } catch (error) {
@@ -74,61 +36,21 @@ async function begin(form) {
   }
 }
 
-function proving(id, key) {
-  $(id).addEventListener("submit", (e) => {
-    e.preventDefault();
-    const typed = e.target.code.value.trim();
-    if (!typed) return e.target.code.focus();
-    return busy(e.target.querySelector("[type=submit]"), async () => {
-      hide($("case-trouble"));
-      try {
-        const status = await ask("/v1/recovery/prove", { [key]: typed });
-        e.target.code.value = "";
-        draw(status);
-        $("case-state").focus();
-      } catch (error) {
-        $("case-trouble").textContent = told(error);
-        show($("case-trouble"));
-      }
-    });
-  });
-}
-
-async function set(form) {
-  hide($("case-trouble"));
-  try {
-    const bad = await fault(form.password.value, own.account);
-    if (bad) {
-      $("password-hint").textContent = t(bad);
-      form.password.focus();
-      return;
-    }
-    const made = await record(form.password.value, (request) => ask("/v1/recovery/password/start", { request }));
-    const done = await ask("/v1/recovery/password/finish", { ...made, device_name: ownName(), client: self() });
-    form.password.value = "";
-    await dropCase(own.account);
-    if (done.signed_in) {
-      await keepSignedIn(own.keys, ownName(), done.signed_in);
-      inside();
-    } else {
-      location.assign("/?add"); // with the new password, and a code
-    }
-  } catch (error) {
-    $("case-trouble").textContent = told(error);
-    show($("case-trouble"));
-  }
-}
-
-// sends is a form of one field that is answered the same whatever is typed.
+// sends is a form that is answered on a line of its own. message returns what
+// is sent, or null where something was typed wrongly and is told.
 function sends(id, path, message, line) {
   $(id).addEventListener("submit", (e) => {
     e.preventDefault();
-    const field = e.target.querySelector("input");
-    if (!field.value.trim()) return field.focus();
+    const empty = [...e.target.querySelectorAll("input")].find((f) => !f.value.trim());
+    if (empty) return empty.focus();
     return busy(e.target.querySelector("[type=submit]"), async () => {
+      const sent = message(e.target);
+      if (!sent) return;
+      $(line).textContent = "";
       try {
-        await call(await newKey(), path, message(field.value.trim()), { account: "", what: "recovery" });
+        await call(await newKey(), path, sent, { account: "", what: "recovery" });
         $(line).textContent = t(line);
+        e.target.reset();
       } catch (error) {
         $(line).textContent = told(error);
       }
@@ -136,8 +58,45 @@ function sends(id, path, message, line) {
   });
 }
 
+function support(form) {
+  const reference = asReference(form.reference.value);
+  $("support-hint").textContent = reference ? "" : t("reference.form");
+  if (!reference) {
+    form.reference.focus();
+    return null;
+  }
+  return { reference, account: form.account.value, code: form.code.value.trim() };
+}
+
+// stopping is the page behind a message's link.
+function stopping(word) {
+  hide($("begin"));
+  $("stop-shown").textContent = word;
+  $("stop-now").addEventListener("click", () => busy($("stop-now"), async () => {
+    hide($("stop-trouble"));
+    try {
+      await call(await newKey(), "/v1/recovery/cancel", { word }, { account: "", what: "recovery" });
+      history.replaceState(null, "", location.pathname); // the word is of no more use
+      hide($("stop-ask"));
+      go($("stopped"));
+    } catch (error) {
+      $("stop-trouble").textContent = told(error);
+      show($("stop-trouble"));
+    }
+  }));
+  go($("stopping"));
+}
+
+// list offers the recoveries that this browser has begun.
+function list(kept) {
+  $("begun").hidden = kept.length === 0;
+  $("begun-list").replaceChildren(...kept.map((c) => el("li", {}, el("a", { class: "button row", href: address(c.account) }, name(c.account),
+    el("span", { class: "dim" }, c.since ? t("recover.since", { when: when(c.since / 1000) }) : "")))));
+}
+
 async function start() {
   if (!usable()) return;
+  wire();
   hints(null, null, $("password"), $("password-hint"));
   const form = $("begin-form");
   form.addEventListener("submit", (e) => {
@@ -145,26 +104,28 @@ async function start() {
     if (form.account.value.trim()) busy(form.querySelector("[type=submit]"), () => begin(form));
     else form.account.focus();
   });
-  proving("prove-code", "code");
-  proving("prove-address", "address_code");
-  proving("prove-device", "device_code");
-  sends("forgot-form", "/v1/recovery/identifier", (email) => ({ email }), "forgot-told");
-  sends("stop-form", "/v1/recovery/cancel", (word) => ({ word }), "stop-told");
-  $("send").addEventListener("click", () => busy($("send"), async () => {
-    try {
-      await ask("/v1/recovery/send");
-      $("sent").textContent = t("sent");
-    } catch (error) {
-      $("sent").textContent = told(error);
-    }
-  }));
-  $("new-password").addEventListener("submit", (e) => {
-    e.preventDefault();
-    busy(e.target.querySelector("[type=submit]"), () => set(e.target));
-  });
-  $("anew").addEventListener("click", async () => { await dropCase(own.account); location.reload(); });
-  const [kept] = await cases();
-  if (kept) await view(kept);
+  sends("forgot-form", "/v1/recovery/identifier", (f) => ({ email: f.email.value.trim() }), "forgot-told");
+  sends("stop-form", "/v1/recovery/cancel", (f) => ({ word: f.word.value.trim() }), "stop-told");
+  sends("support-form", "/v1/approvals/approve", support, "support-told");
+
+  addEventListener("hashchange", () => location.reload());
+  for (const a of document.querySelectorAll(".tongues a")) a.addEventListener("click", () => { a.hash = location.hash; });
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  if (wanted.get("stop")) return stopping(wanted.get("stop"));
+  const kept = await cases();
+  list(kept);
+  if (wanted.has("support")) {
+    $("support-reference").value = wanted.get("support");
+    $("support").open = true;
+    $("support-account").focus();
+    return;
+  }
+  const one = wanted.has("case") ? kept.find((c) => c.account === wanted.get("case")) : wanted.has("new") || kept.length > 1 ? null : kept[0];
+  if (one) return view(one);
+  if (wanted.has("case")) {
+    $("trouble").textContent = t("recover.elsewhere");
+    show($("trouble"));
+  }
 }
 
 start();

@@ -15,6 +15,13 @@ function value(text) {
   return has(`value.${text}`) ? t(`value.${text}`) : text;
 }
 
+// asReference is a reference as it is written, or null for what is none. What
+// is easily misread is taken for what it looks like.
+export function asReference(typed) {
+  const signs = typed.toUpperCase().replace(/[\s-]/g, "").replace(/[IL]/g, "1").replace(/O/g, "0");
+  return /^[0-9A-HJKMNP-TV-Z]{8}$/.test(signs) ? `${signs.slice(0, 4)}-${signs.slice(4)}` : null;
+}
+
 export const title = (f) => (has(`cause.${f.cause}`) ? t(`cause.${f.cause}`) : f.title);
 
 export function fact(f) {

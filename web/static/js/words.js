@@ -14,13 +14,14 @@ const instant = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: 
 const clock = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto" });
 
-// when tells a moment, given in Unix seconds, as people do.
-export function when(seconds) {
+// when tells a moment, given in Unix seconds, as people do: in hours up to so
+// many of them.
+export function when(seconds, hours = 24) {
   const ago = seconds - Date.now() / 1000;
   const size = Math.abs(ago);
   if (size < 45) return t("just-now");
   if (size < 3600) return relative.format(Math.round(ago / 60), "minute");
-  if (size < 86400) return relative.format(Math.round(ago / 3600), "hour");
+  if (size < hours * 3600) return relative.format(Math.round(ago / 3600), "hour");
   if (size < 7 * 86400) return relative.format(Math.round(ago / 86400), "day");
   return instant.format(seconds * 1000);
 }
