@@ -69,6 +69,9 @@ func (p *person) begins(account string) {
 	p.write("#account", account)
 	p.click("#begin-form .main")
 	p.see("#case")
+	if run(p, chromedp.Evaluate[bool](`!document.getElementById("case-trouble").hidden`)) {
+		p.t.Errorf("at once: %s", p.text("#case-trouble"))
+	}
 }
 
 // TestRecover: who has lost something gets in, who has not is stopped.

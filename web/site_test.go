@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -53,13 +54,34 @@ type site struct {
 	said   *output
 }
 
+var built string // the folder of the program
+
+// program builds it, once for all tests.
+var program = sync.OnceValues(func() (string, error) {
+	var err error
+	if built, err = os.MkdirTemp("", "readmit-web-"); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(built, "readmit")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/readmit").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
 func newSite(t *testing.T, flags ...string) *site {
 	t.Helper()
-	dir := t.TempDir()
-	s := &site{t: t, binary: filepath.Join(dir, "readmit"), data: filepath.Join(dir, "data"), said: &output{}}
-	if out, err := exec.Command("go", "build", "-o", s.binary, "../cmd/readmit").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	binary, err := program()
+	must(t, err)
+	s := &site{t: t, binary: binary, data: filepath.Join(t.TempDir(), "data"), said: &output{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	address := l.Addr().String()

@@ -7,7 +7,7 @@ import { inside, keepSignedIn } from "./home.js";
 import { dropCase } from "./kept.js";
 import { problem } from "./page.js";
 import { fault, record, warm } from "./password.js";
-import { Refused, call, server } from "./wire.js";
+import { Problem, Refused, Unreachable, call, server } from "./wire.js";
 import { at, t, when } from "./words.js";
 
 const ways = { code: ["prove-code", "code"], address: ["prove-address", "address_code"], device: ["prove-device", "device_code"] };
@@ -16,6 +16,8 @@ const LOOK = 15000; // milliseconds between looks at the state
 let own; // the case on view
 let looking;
 let ended = false;
+
+const known = (error) => [Refused, Problem, Unreachable].some((kind) => error instanceof kind);
 
 export function told(error) {
   return error instanceof Refused ? t("recover.refused", { reference: error.reference }) : problem(error);
@@ -31,6 +33,7 @@ function put(id, text) {
 }
 
 function trouble(error) {
+  if (!known(error)) console.error(error);
   $("case-trouble").textContent = told(error);
   show($("case-trouble"));
 }
@@ -46,7 +49,7 @@ function draw(status) {
   put("case-told", t(status.state === "waiting" && status.proofs.length > 1 ? "recover.waiting.two" : `recover.${status.state}.told`, values));
   $("case-wait").hidden = status.state !== "waiting";
   $("case-wait").max = status.wait;
-  $("case-wait").value = Math.max(0, status.wait - Math.max(0, status.opens - status.now));
+  $("case-wait").value = status.opens ? Math.max(0, status.wait - Math.max(0, status.opens - status.now)) : 0;
   $("proofs").hidden = !["unproved", "waiting"].includes(status.state);
   $("new-password").hidden = status.state !== "open";
   $("case-found").hidden = $("forget").hidden = ended;

@@ -40,7 +40,8 @@ function finished(done) {
   const said = done.word ? [t("desk.word"), " ", el("strong", { class: "mono", dir: "ltr" }, done.word)] : [t(done.done ? "desk.done" : "desk.second")];
   $("done").replaceChildren(...said);
   show($("done"));
-  $("done").focus();
+  $("done").focus({ preventScroll: true });
+  $("done").scrollIntoView({ block: "center" });
 }
 
 // act is one thing that can be done, said before it is.
@@ -83,7 +84,6 @@ async function waiting(identifier) {
       await busy(agree, () => tried(async () => {
         const done = await on(entry, "/v1/desk/agree", { id: w.act });
         await waiting(identifier);
-        show($("approved"));
         finished(done);
       }));
     });
