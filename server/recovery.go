@@ -200,8 +200,9 @@ func (s *Server) recoveryStop(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	err = s.recovery.Cancel(ctx, a, strings.ToUpper(what), by)
 	s.poke(a.Account.ID)
-	return nil, s.recovery.Cancel(ctx, a, strings.ToUpper(what), by)
+	return nil, err
 }
 
 func (s *Server) recoveryCodes(ctx context.Context, c call) (any, error) {

@@ -35,6 +35,7 @@ function codeForm(a) {
 
 function status(a) {
   if (a.verified) return t("address.verified", { when: when(a.verified) });
+  if (a.failed) return t("address.unverified-yet");
   return a.code_until > Date.now() / 1000 ? t("address.unverified", { time: until(a.code_until) }) : t("address.code-over");
 }
 

@@ -110,10 +110,12 @@ const announce = (requests) => line("asked", "notice", t("request.somebody"), re
 
 export const RUNNING = ["unproved", "waiting", "open"]; // states of a recovery that goes on
 
+// warn tells of recoveries for which something was proved: what anybody can
+// begin does not get onto every page.
 async function warn(entry) {
   try {
     const { recoveries } = await on(entry, "/v1/recoveries");
-    line("recovering", "notice bad", t("recoveries.somebody"), recoveries.some((r) => RUNNING.includes(r.state)));
+    line("recovering", "notice bad", t("recoveries.somebody"), recoveries.some((r) => r.state === "waiting" || r.state === "open"));
   } catch {
     // what keeps this from being known, the page's own calls say
   }
