@@ -60,7 +60,7 @@ func TestCrossSite(t *testing.T) {
 // shown in a frame or run what stands in it.
 func TestNoFraming(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/", "/account", "/help/4001", "/help/no-such", "/nothing", "/v1/hello", "/v1/nothing", "/qr/4K7Q-9FXM", "/qr/x", "/static/x/js/home.js"} {
+	for _, path := range []string{"/", "/account", "/recover", "/desk", "/incident/4K7Q-9FXM", "/help/4001", "/help/no-such", "/nothing", "/v1/hello", "/v1/nothing", "/qr/4K7Q-9FXM", "/qr/x", "/static/x/js/home.js"} {
 		for _, accept := range []string{"", "text/html"} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Header.Set("Accept", accept)
@@ -83,7 +83,7 @@ func TestNoFraming(t *testing.T) {
 // QR code.
 func TestAddressesOfConfiguration(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/", "/account", "/help/4001", "/qr/4K7Q-9FXM", "/nothing", "//evil.example/x"} {
+	for _, path := range []string{"/", "/account", "/recover", "/desk", "/help/4001", "/qr/4K7Q-9FXM", "/nothing", "//evil.example/x"} {
 		want := w.get(path)
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Host = "evil.example"
