@@ -200,23 +200,32 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// What a page brings along, all scripts and words with it, fits in 60 KB.
+var loaded = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
+
+// What a page brings along, its style, scripts and words with it, fits in
+// 60 KB. Scripts name all they lead to in the page (see imports).
 func TestSizes(t *testing.T) {
 	p, mux := newPages(t)
 	const most = 60 << 10
+	pages := []string{"/", "/sign-up", "/incident/4K7Q-9FXM", "/recover", "/desk", "/help", "/help/4001", "/help/refused",
+		"/account", "/account/devices", "/account/activity", "/account/security", "/account/ways"}
 	for _, l := range tongues {
-		scripts := 0
-		for name, a := range p.static.assets {
-			if !strings.HasPrefix(name, "dist/") && (!strings.HasPrefix(name, "words/") || name == "words/"+l.Code+".js") {
-				scripts += len(a.packed)
-			}
-		}
-		for _, path := range []string{"/", "/sign-up", "/account", "/account/security", "/incident/4K7Q-9FXM", "/help", "/help/4001", "/help/refused"} {
+		for _, path := range pages {
 			w := get(mux, path+"?lang="+l.Code, "Accept-Encoding", "br, gzip;q=0.8")
-			if w.Header().Get("Content-Encoding") != "gzip" {
-				t.Errorf("%s is not compressed", path)
+			if w.Code != http.StatusOK || w.Header().Get("Content-Encoding") != "gzip" {
+				t.Errorf("%s: %d, or it is not compressed", path, w.Code)
 			}
-			n := scripts + w.Body.Len()
+			n := w.Body.Len()
+			for _, m := range loaded.FindAllStringSubmatch(get(mux, path+"?lang="+l.Code).Body.String(), -1) {
+				name := strings.TrimPrefix(m[1], p.static.prefix+"/")
+				a, ok := p.static.assets[name]
+				if !ok {
+					t.Errorf("%s loads %s, which is not there", path, name)
+				}
+				if !strings.HasPrefix(name, "dist/") {
+					n += len(a.packed)
+				}
+			}
 			if n > most {
 				t.Errorf("%s in %s: %d bytes, at most %d", path, l.Code, n, most)
 			}
