@@ -68,8 +68,9 @@ var allowed = []struct {
 	// Edges. Of incident, server knows words and errors only: see
 	// TestServerReadsNoIncident.
 	{"store/storetest", "lockout store"},
-	{"store/sqlite/internal/rows", ""},
-	{"store/sqlite", "lockout store store/sqlite/internal/rows"},
+	{"store/internal/rows", ""},
+	{"store/internal/sqltx", "lockout store store/internal/rows"},
+	{"store/sqlite", "store store/internal/rows store/internal/sqltx"},
 	{"web", "api cause docs"},
 	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store web"},
 

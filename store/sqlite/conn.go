@@ -7,11 +7,12 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver, by name
 
-	"readmit.dev/readmit/store/sqlite/internal/rows"
+	"readmit.dev/readmit/store/internal/rows"
 )
 
 // cacheKiB is the page cache of one connection: the hot pages of some
@@ -85,7 +86,9 @@ func (c *conn) PrepareContext(_ context.Context, query string) (*sql.Stmt, error
 	if p, ok := c.prepared[query]; ok {
 		return p, nil
 	}
-	p, err := c.one.PrepareContext(context.Background(), query)
+	// The shared queries number their parameters $1, which SQLite takes for a
+	// name; its own form is ?1.
+	p, err := c.one.PrepareContext(context.Background(), strings.ReplaceAll(query, "$", "?"))
 	if err == nil {
 		c.prepared[query] = p
 	}

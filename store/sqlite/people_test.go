@@ -12,6 +12,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/internal/sqltx"
 )
 
 // TestDataOfTheFirstSchema: a start on them keeps every row and can keep what
@@ -53,7 +54,7 @@ func TestDataOfTheFirstSchema(t *testing.T) {
 	d := store.Device{Account: a.ID, ID: store.ID{5}, Name: "desk", Enrolled: when}
 	n := store.Session{ID: store.ID{6}, Account: a.ID, Device: d.ID, Created: when, LastUsed: when}
 	e := store.Entry{Account: a.ID, Seq: 1, Reference: "R", At: when, Detail: []byte("{}")}
-	w := &tx{c: c}
+	w := sqltx.New(c.queries, tell)
 	if err := errors.Join(w.AddSubject(a), w.AddDevice(d), w.AddSession(n), w.Append(e)); err != nil {
 		t.Fatal(err)
 	}

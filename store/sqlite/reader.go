@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/internal/sqltx"
 )
 
 // View runs f with a reader, on the state after one commit: what is committed
@@ -24,13 +25,13 @@ func (s *Store) View(ctx context.Context, f func(store.Tx) error) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	t := &tx{c: r}
+	t := sqltx.New(r.queries, tell)
 	defer func() {
-		if rolled := r.exec("ROLLBACK"); rolled != nil && t.fault == nil {
-			t.fault = rolled
+		if rolled := r.exec("ROLLBACK"); rolled != nil && t.Fault == nil {
+			t.Fault = rolled
 		}
-		if t.fault != nil {
-			err = unavailable(t.fault)
+		if t.Fault != nil {
+			err = unavailable(t.Fault)
 			if fresh, cerr := s.connect(true); cerr == nil {
 				r.close()
 				r = fresh
@@ -38,8 +39,8 @@ func (s *Store) View(ctx context.Context, f func(store.Tx) error) (err error) {
 		}
 		s.readers <- r
 	}()
-	if t.fault = r.exec("BEGIN"); t.fault != nil {
-		return t.fault
+	if t.Fault = r.exec("BEGIN"); t.Fault != nil {
+		return t.Fault
 	}
 	return f(t)
 }
@@ -75,5 +76,5 @@ func (s *Store) Ready(ctx context.Context) error {
 
 // touch is a change that shows whether a commit is possible.
 func touch(t store.Tx) error {
-	return t.(*tx).saveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano)))
+	return t.(*sqltx.Tx).SaveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano)))
 }

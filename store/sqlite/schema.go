@@ -2,20 +2,16 @@ package sqlite
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/pressly/goose/v3"
 
 	"readmit.dev/readmit/store"
-	"readmit.dev/readmit/store/sqlite/internal/rows"
+	"readmit.dev/readmit/store/internal/sqltx"
 )
-
-//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f ../../sqlc.yaml
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -61,44 +57,24 @@ func (s *Store) migrate() error {
 // version is the schema of the database, 0 for an empty one.
 func version(c *conn) (at int64, err error) {
 	var tables int
-	if err := c.one.QueryRowContext(none, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables); err != nil || tables == 0 {
+	if err := c.one.QueryRowContext(context.Background(), "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables); err != nil || tables == 0 {
 		return 0, err
 	}
-	err = c.one.QueryRowContext(none, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied = 1").Scan(&at)
+	err = c.one.QueryRowContext(context.Background(), "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied = 1").Scan(&at)
 	return at, err
 }
 
-// What a ghost's row holds, so that it is as wide as an account's: a record
-// (RFC 9807 §3.3.1 with ristretto255-SHA512: 32 + 64 + 96 octets), an
-// identifier and parameters of usual length. Find never gives them out.
-const (
-	ghostRecord     = 192
-	ghostIdentifier = "somebody@example.org"
-	ghostStretch    = `{"memory":65536,"time":3,"threads":4}`
-)
-
-// addGhosts makes all ghosts in one transaction, so that one tells of all.
+// addGhosts makes the ghosts of a new database.
 func addGhosts(c *conn) error {
-	last := store.GhostKey(store.Ghosts - 1)
-	n, err := c.queries.CountLookup(none, last[:])
-	if err != nil || n == 1 {
+	there, err := sqltx.HasGhosts(c.queries)
+	if err != nil || there {
 		return err
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	now := time.Now().UnixMicro()
-	for i := range store.Ghosts {
-		key, id, record := store.GhostKey(i), make([]byte, 16), make([]byte, ghostRecord)
-		rand.Read(id)
-		rand.Read(record)
-		err := c.queries.AddSubject(none, rows.AddSubjectParams{
-			ID: id, Lookup: key[:], Ghost: 1, Identifier: ghostIdentifier, Record: record, Stretch: ghostStretch, Epoch: 1,
-			Created: now, PasswordChanged: now, PasswordChangedBy: id,
-		})
-		if err != nil {
-			return errors.Join(err, c.exec("ROLLBACK"))
-		}
+	if err := sqltx.AddGhosts(c.queries); err != nil {
+		return errors.Join(err, c.exec("ROLLBACK"))
 	}
 	return c.exec("COMMIT")
 }

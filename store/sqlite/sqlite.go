@@ -18,6 +18,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/internal/sqltx"
 )
 
 const (
@@ -167,4 +168,24 @@ func unavailable(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+// tell is the sqltx.Tell of this engine. What a row's own values caused ends
+// with the statement.
+func tell(err error) (told error, lost bool) {
+	if e := new(driver.Error); errors.As(err, &e) {
+		switch e.Code() {
+		case lib.SQLITE_CONSTRAINT_PRIMARYKEY, lib.SQLITE_CONSTRAINT_UNIQUE:
+			return store.ErrConflict, false
+		}
+		switch e.Code() & 0xff {
+		case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH:
+			return unavailable(err), false
+		case lib.SQLITE_READONLY:
+			if e.Code() == lib.SQLITE_READONLY {
+				return sqltx.ErrReads, false
+			}
+		}
+	}
+	return unavailable(err), true
 }

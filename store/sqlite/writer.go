@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/internal/sqltx"
 )
 
 // maxGroup is how many changes share one commit at most: beyond it, the fsync
@@ -176,13 +177,13 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 				return nil, err
 			}
 		}
-		t := &tx{c: w}
+		t := sqltx.New(w.queries, tell)
 		outcomes[i] = protect(j.f, t)
-		s.changed = append(s.changed, t.changed...)
-		if t.fault != nil {
-			return nil, t.fault
+		s.changed = append(s.changed, t.Changed...)
+		if t.Fault != nil {
+			return nil, t.Fault
 		}
-		if outcomes[i] != nil && t.wrote {
+		if outcomes[i] != nil && t.Wrote {
 			if !savepoints {
 				return nil, errAgain
 			}
@@ -206,7 +207,7 @@ var errInjected = errors.New("a commit failed, as a test wished")
 
 // protect calls f; a panic in it is its own error and not the writer's end.
 // The value is printed only where the runtime made it: others may hold secrets.
-func protect(f func(store.Tx) error, t *tx) (err error) {
+func protect(f func(store.Tx) error, t store.Tx) (err error) {
 	defer func() {
 		p := recover()
 		if p == nil {

@@ -55,7 +55,7 @@ func (q *Queries) Accounts(ctx context.Context) ([]Subject, error) {
 }
 
 const addAddress = `-- name: AddAddress :exec
-INSERT INTO addresses (account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO addresses (account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
 type AddAddressParams struct {
@@ -96,7 +96,7 @@ func (q *Queries) AddAddress(ctx context.Context, arg AddAddressParams) error {
 }
 
 const addDeskAct = `-- name: AddDeskAct :exec
-INSERT INTO desk_acts (id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO desk_acts (id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 `
 
 type AddDeskActParams struct {
@@ -131,7 +131,7 @@ func (q *Queries) AddDeskAct(ctx context.Context, arg AddDeskActParams) error {
 const addDevice = `-- name: AddDevice :execrows
 INSERT INTO devices (account, thumbprint, id, name, system, enrolled, removed, removed_by,
     failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (account, thumbprint) DO UPDATE SET id = excluded.id, name = excluded.name, system = excluded.system,
     enrolled = excluded.enrolled, removed = excluded.removed, removed_by = excluded.removed_by, failed = excluded.failed,
     open = excluded.open, locks = excluded.locks, open_until = excluded.open_until, locked_until = excluded.locked_until,
@@ -186,7 +186,7 @@ func (q *Queries) AddDevice(ctx context.Context, arg AddDeviceParams) (int64, er
 }
 
 const addInvitation = `-- name: AddInvitation :exec
-INSERT INTO invitations (hash, identifier, created, expires, used) VALUES (?, ?, ?, ?, ?)
+INSERT INTO invitations (hash, identifier, created, expires, used) VALUES ($1, $2, $3, $4, $5)
 `
 
 type AddInvitationParams struct {
@@ -209,7 +209,7 @@ func (q *Queries) AddInvitation(ctx context.Context, arg AddInvitationParams) er
 }
 
 const addKey = `-- name: AddKey :exec
-INSERT INTO keys (id, purpose, created, retired, sealed) VALUES (?, ?, ?, ?, ?)
+INSERT INTO keys (id, purpose, created, retired, sealed) VALUES ($1, $2, $3, $4, $5)
 `
 
 type AddKeyParams struct {
@@ -232,7 +232,7 @@ func (q *Queries) AddKey(ctx context.Context, arg AddKeyParams) error {
 }
 
 const addMessage = `-- name: AddMessage :exec
-INSERT INTO messages (id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO messages (id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type AddMessageParams struct {
@@ -269,7 +269,7 @@ func (q *Queries) AddMessage(ctx context.Context, arg AddMessageParams) error {
 }
 
 const addPass = `-- name: AddPass :exec
-INSERT INTO passes (hash, account, made_by, created, expires, tries, used) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO passes (hash, account, made_by, created, expires, tries, used) VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type AddPassParams struct {
@@ -296,7 +296,7 @@ func (q *Queries) AddPass(ctx context.Context, arg AddPassParams) error {
 }
 
 const addPasskey = `-- name: AddPasskey :exec
-INSERT INTO passkeys (account, credential, data, name, added, added_by, last_used, uses) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO passkeys (account, credential, data, name, added, added_by, last_used, uses) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type AddPasskeyParams struct {
@@ -325,7 +325,7 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
 }
 
 const addRecovery = `-- name: AddRecovery :exec
-INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 `
 
 type AddRecoveryParams struct {
@@ -382,7 +382,7 @@ func (q *Queries) AddRecovery(ctx context.Context, arg AddRecoveryParams) error 
 }
 
 const addRecoveryCode = `-- name: AddRecoveryCode :exec
-INSERT INTO recovery_codes (account, hash, created, used) VALUES (?, ?, ?, ?)
+INSERT INTO recovery_codes (account, hash, created, used) VALUES ($1, $2, $3, $4)
 `
 
 type AddRecoveryCodeParams struct {
@@ -405,7 +405,7 @@ func (q *Queries) AddRecoveryCode(ctx context.Context, arg AddRecoveryCodeParams
 const addRequest = `-- name: AddRequest :exec
 INSERT INTO requests (id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes,
     seen, seen_by, allowed, allowed_by, denied, denied_by, done)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type AddRequestParams struct {
@@ -452,7 +452,7 @@ func (q *Queries) AddRequest(ctx context.Context, arg AddRequestParams) error {
 }
 
 const addSession = `-- name: AddSession :exec
-INSERT INTO sessions (id, account, device, created, last_used, ended, ended_by, ended_why) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO sessions (id, account, device, created, last_used, ended, ended_by, ended_why) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type AddSessionParams struct {
@@ -483,7 +483,7 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 const addSubject = `-- name: AddSubject :exec
 INSERT INTO subjects (id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by,
     stranger_failures, code_failures, seq0, seq1, seq2, seq3)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type AddSubjectParams struct {
@@ -530,7 +530,7 @@ func (q *Queries) AddSubject(ctx context.Context, arg AddSubjectParams) error {
 }
 
 const addresses = `-- name: Addresses :many
-SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE account = ? ORDER BY added, id
+SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE account = $1 ORDER BY added, id
 `
 
 func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, error) {
@@ -572,7 +572,7 @@ func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, err
 }
 
 const agent = `-- name: Agent :one
-SELECT account, added, removed FROM agents WHERE account = ?
+SELECT account, added, removed FROM agents WHERE account = $1
 `
 
 func (q *Queries) Agent(ctx context.Context, account []byte) (Agent, error) {
@@ -610,7 +610,7 @@ func (q *Queries) Agents(ctx context.Context) ([]Agent, error) {
 }
 
 const appendEntry = `-- name: AppendEntry :exec
-INSERT INTO ledger (account, ring, slot, seq, id, reference, at, open, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO ledger (account, ring, slot, seq, id, reference, at, open, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (account, ring, slot) DO UPDATE SET seq = excluded.seq, id = excluded.id, reference = excluded.reference,
     at = excluded.at, open = excluded.open, detail = excluded.detail
 `
@@ -643,7 +643,7 @@ func (q *Queries) AppendEntry(ctx context.Context, arg AppendEntryParams) error 
 }
 
 const approvals = `-- name: Approvals :many
-SELECT account, reference, at, expires, made_by, revoked FROM approvals WHERE account = ? ORDER BY at DESC, reference
+SELECT account, reference, at, expires, made_by, revoked FROM approvals WHERE account = $1 ORDER BY at DESC, reference
 `
 
 func (q *Queries) Approvals(ctx context.Context, account []byte) ([]Approval, error) {
@@ -677,7 +677,7 @@ func (q *Queries) Approvals(ctx context.Context, account []byte) ([]Approval, er
 }
 
 const closeAddresses = `-- name: CloseAddresses :exec
-DELETE FROM addresses WHERE account = ?
+DELETE FROM addresses WHERE account = $1
 `
 
 func (q *Queries) CloseAddresses(ctx context.Context, account []byte) error {
@@ -686,7 +686,7 @@ func (q *Queries) CloseAddresses(ctx context.Context, account []byte) error {
 }
 
 const closeAgents = `-- name: CloseAgents :exec
-DELETE FROM agents WHERE account = ?
+DELETE FROM agents WHERE account = $1
 `
 
 func (q *Queries) CloseAgents(ctx context.Context, account []byte) error {
@@ -695,7 +695,7 @@ func (q *Queries) CloseAgents(ctx context.Context, account []byte) error {
 }
 
 const closeApprovals = `-- name: CloseApprovals :exec
-DELETE FROM approvals WHERE account = ?
+DELETE FROM approvals WHERE account = $1
 `
 
 func (q *Queries) CloseApprovals(ctx context.Context, account []byte) error {
@@ -704,7 +704,7 @@ func (q *Queries) CloseApprovals(ctx context.Context, account []byte) error {
 }
 
 const closeDeskActs = `-- name: CloseDeskActs :exec
-DELETE FROM desk_acts WHERE account = ?
+DELETE FROM desk_acts WHERE account = $1
 `
 
 func (q *Queries) CloseDeskActs(ctx context.Context, account []byte) error {
@@ -713,7 +713,7 @@ func (q *Queries) CloseDeskActs(ctx context.Context, account []byte) error {
 }
 
 const closeDevices = `-- name: CloseDevices :exec
-DELETE FROM devices WHERE account = ?
+DELETE FROM devices WHERE account = $1
 `
 
 func (q *Queries) CloseDevices(ctx context.Context, account []byte) error {
@@ -722,7 +722,7 @@ func (q *Queries) CloseDevices(ctx context.Context, account []byte) error {
 }
 
 const closeEntry = `-- name: CloseEntry :execrows
-UPDATE ledger SET open = 0, detail = ? WHERE account = ? AND ring = ? AND slot = ? AND seq = ? AND id = ? AND open = 1
+UPDATE ledger SET open = 0, detail = $1 WHERE account = $2 AND ring = $3 AND slot = $4 AND seq = $5 AND id = $6 AND open = 1
 `
 
 type CloseEntryParams struct {
@@ -750,7 +750,7 @@ func (q *Queries) CloseEntry(ctx context.Context, arg CloseEntryParams) (int64, 
 }
 
 const closeFormers = `-- name: CloseFormers :exec
-DELETE FROM formers WHERE account = ?
+DELETE FROM formers WHERE account = $1
 `
 
 func (q *Queries) CloseFormers(ctx context.Context, account []byte) error {
@@ -759,7 +759,7 @@ func (q *Queries) CloseFormers(ctx context.Context, account []byte) error {
 }
 
 const closeInvitations = `-- name: CloseInvitations :exec
-DELETE FROM invitations WHERE identifier = ?
+DELETE FROM invitations WHERE identifier = $1
 `
 
 func (q *Queries) CloseInvitations(ctx context.Context, identifier string) error {
@@ -768,7 +768,7 @@ func (q *Queries) CloseInvitations(ctx context.Context, identifier string) error
 }
 
 const closeLedger = `-- name: CloseLedger :exec
-DELETE FROM ledger WHERE account = ?
+DELETE FROM ledger WHERE account = $1
 `
 
 func (q *Queries) CloseLedger(ctx context.Context, account []byte) error {
@@ -777,7 +777,7 @@ func (q *Queries) CloseLedger(ctx context.Context, account []byte) error {
 }
 
 const closeMessages = `-- name: CloseMessages :exec
-DELETE FROM messages WHERE account = ?
+DELETE FROM messages WHERE account = $1
 `
 
 func (q *Queries) CloseMessages(ctx context.Context, account []byte) error {
@@ -786,7 +786,7 @@ func (q *Queries) CloseMessages(ctx context.Context, account []byte) error {
 }
 
 const closePasses = `-- name: ClosePasses :exec
-DELETE FROM passes WHERE account = ?
+DELETE FROM passes WHERE account = $1
 `
 
 func (q *Queries) ClosePasses(ctx context.Context, account []byte) error {
@@ -795,7 +795,7 @@ func (q *Queries) ClosePasses(ctx context.Context, account []byte) error {
 }
 
 const closePasskeys = `-- name: ClosePasskeys :exec
-DELETE FROM passkeys WHERE account = ?
+DELETE FROM passkeys WHERE account = $1
 `
 
 func (q *Queries) ClosePasskeys(ctx context.Context, account []byte) error {
@@ -804,7 +804,7 @@ func (q *Queries) ClosePasskeys(ctx context.Context, account []byte) error {
 }
 
 const closeRecoveries = `-- name: CloseRecoveries :exec
-DELETE FROM recoveries WHERE account = ?
+DELETE FROM recoveries WHERE account = $1
 `
 
 func (q *Queries) CloseRecoveries(ctx context.Context, account []byte) error {
@@ -813,7 +813,7 @@ func (q *Queries) CloseRecoveries(ctx context.Context, account []byte) error {
 }
 
 const closeRecoveryCodes = `-- name: CloseRecoveryCodes :exec
-DELETE FROM recovery_codes WHERE account = ?
+DELETE FROM recovery_codes WHERE account = $1
 `
 
 func (q *Queries) CloseRecoveryCodes(ctx context.Context, account []byte) error {
@@ -822,7 +822,7 @@ func (q *Queries) CloseRecoveryCodes(ctx context.Context, account []byte) error 
 }
 
 const closeRequests = `-- name: CloseRequests :exec
-DELETE FROM requests WHERE account = ?
+DELETE FROM requests WHERE account = $1
 `
 
 func (q *Queries) CloseRequests(ctx context.Context, account []byte) error {
@@ -831,7 +831,7 @@ func (q *Queries) CloseRequests(ctx context.Context, account []byte) error {
 }
 
 const closeSessions = `-- name: CloseSessions :exec
-DELETE FROM sessions WHERE account = ?
+DELETE FROM sessions WHERE account = $1
 `
 
 func (q *Queries) CloseSessions(ctx context.Context, account []byte) error {
@@ -840,7 +840,7 @@ func (q *Queries) CloseSessions(ctx context.Context, account []byte) error {
 }
 
 const closeSubject = `-- name: CloseSubject :execrows
-DELETE FROM subjects WHERE id = ? AND ghost = 0
+DELETE FROM subjects WHERE id = $1 AND ghost = 0
 `
 
 func (q *Queries) CloseSubject(ctx context.Context, id []byte) (int64, error) {
@@ -852,7 +852,7 @@ func (q *Queries) CloseSubject(ctx context.Context, id []byte) (int64, error) {
 }
 
 const countLookup = `-- name: CountLookup :one
-SELECT count(*) FROM subjects WHERE lookup = ?
+SELECT count(*) FROM subjects WHERE lookup = $1
 `
 
 func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error) {
@@ -863,7 +863,7 @@ func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error)
 }
 
 const deskAct = `-- name: DeskAct :one
-SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE id = ?
+SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE id = $1
 `
 
 func (q *Queries) DeskAct(ctx context.Context, id []byte) (DeskAct, error) {
@@ -885,7 +885,7 @@ func (q *Queries) DeskAct(ctx context.Context, id []byte) (DeskAct, error) {
 }
 
 const deskActs = `-- name: DeskActs :many
-SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE account = ? ORDER BY asked DESC, id
+SELECT id, account, reference, kind, asked_by, asked, agreed_by, agreed, done, expires FROM desk_acts WHERE account = $1 ORDER BY asked DESC, id
 `
 
 func (q *Queries) DeskActs(ctx context.Context, account []byte) ([]DeskAct, error) {
@@ -923,7 +923,7 @@ func (q *Queries) DeskActs(ctx context.Context, account []byte) ([]DeskAct, erro
 }
 
 const device = `-- name: Device :one
-SELECT account, thumbprint, id, name, system, enrolled, removed, removed_by, failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step FROM devices WHERE account = ? AND thumbprint = ?
+SELECT account, thumbprint, id, name, system, enrolled, removed, removed_by, failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step FROM devices WHERE account = $1 AND thumbprint = $2
 `
 
 type DeviceParams struct {
@@ -957,7 +957,7 @@ func (q *Queries) Device(ctx context.Context, arg DeviceParams) (Device, error) 
 }
 
 const devices = `-- name: Devices :many
-SELECT account, thumbprint, id, name, system, enrolled, removed, removed_by, failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step FROM devices WHERE account = ? ORDER BY enrolled, id
+SELECT account, thumbprint, id, name, system, enrolled, removed, removed_by, failed, open, locks, open_until, locked_until, last_failure, last_seen, skew, last_code_step FROM devices WHERE account = $1 ORDER BY enrolled, id
 `
 
 func (q *Queries) Devices(ctx context.Context, account []byte) ([]Device, error) {
@@ -1002,7 +1002,7 @@ func (q *Queries) Devices(ctx context.Context, account []byte) ([]Device, error)
 }
 
 const dropAddress = `-- name: DropAddress :execrows
-DELETE FROM addresses WHERE account = ? AND id = ?
+DELETE FROM addresses WHERE account = $1 AND id = $2
 `
 
 type DropAddressParams struct {
@@ -1019,7 +1019,7 @@ func (q *Queries) DropAddress(ctx context.Context, arg DropAddressParams) (int64
 }
 
 const dropKey = `-- name: DropKey :execrows
-DELETE FROM keys WHERE id = ?
+DELETE FROM keys WHERE id = $1
 `
 
 func (q *Queries) DropKey(ctx context.Context, id string) (int64, error) {
@@ -1031,7 +1031,7 @@ func (q *Queries) DropKey(ctx context.Context, id string) (int64, error) {
 }
 
 const dropPasses = `-- name: DropPasses :exec
-DELETE FROM passes WHERE account = ?
+DELETE FROM passes WHERE account = $1
 `
 
 func (q *Queries) DropPasses(ctx context.Context, account []byte) error {
@@ -1040,7 +1040,7 @@ func (q *Queries) DropPasses(ctx context.Context, account []byte) error {
 }
 
 const dropPasskey = `-- name: DropPasskey :execrows
-DELETE FROM passkeys WHERE account = ? AND credential = ?
+DELETE FROM passkeys WHERE account = $1 AND credential = $2
 `
 
 type DropPasskeyParams struct {
@@ -1057,7 +1057,7 @@ func (q *Queries) DropPasskey(ctx context.Context, arg DropPasskeyParams) (int64
 }
 
 const dropRecoveryCodes = `-- name: DropRecoveryCodes :exec
-DELETE FROM recovery_codes WHERE account = ?
+DELETE FROM recovery_codes WHERE account = $1
 `
 
 func (q *Queries) DropRecoveryCodes(ctx context.Context, account []byte) error {
@@ -1066,7 +1066,7 @@ func (q *Queries) DropRecoveryCodes(ctx context.Context, account []byte) error {
 }
 
 const dropRequest = `-- name: DropRequest :execrows
-DELETE FROM requests WHERE id = ?
+DELETE FROM requests WHERE id = $1
 `
 
 func (q *Queries) DropRequest(ctx context.Context, id []byte) (int64, error) {
@@ -1078,16 +1078,16 @@ func (q *Queries) DropRequest(ctx context.Context, id []byte) (int64, error) {
 }
 
 const dueMessages = `-- name: DueMessages :many
-SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= ? ORDER BY next, id LIMIT ?
+SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= $1 ORDER BY next, id LIMIT $2
 `
 
 type DueMessagesParams struct {
-	Next  int64
-	Limit int64
+	Next int64
+	Most int32
 }
 
 func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Message, error) {
-	rows, err := q.db.QueryContext(ctx, dueMessages, arg.Next, arg.Limit)
+	rows, err := q.db.QueryContext(ctx, dueMessages, arg.Next, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -1123,7 +1123,7 @@ func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Mes
 }
 
 const endSessions = `-- name: EndSessions :execrows
-UPDATE sessions SET ended = ?, ended_by = ?, ended_why = ? WHERE account = ? AND ended = 0 AND id <> ?
+UPDATE sessions SET ended = $1, ended_by = $2, ended_why = $3 WHERE account = $4 AND ended = 0 AND id <> $5
 `
 
 type EndSessionsParams struct {
@@ -1149,7 +1149,7 @@ func (q *Queries) EndSessions(ctx context.Context, arg EndSessionsParams) (int64
 }
 
 const endSessionsOfDevice = `-- name: EndSessionsOfDevice :execrows
-UPDATE sessions SET ended = ?, ended_by = ?, ended_why = ? WHERE account = ? AND device = ? AND ended = 0 AND id <> ?
+UPDATE sessions SET ended = $1, ended_by = $2, ended_why = $3 WHERE account = $4 AND device = $5 AND ended = 0 AND id <> $6
 `
 
 type EndSessionsOfDeviceParams struct {
@@ -1177,7 +1177,7 @@ func (q *Queries) EndSessionsOfDevice(ctx context.Context, arg EndSessionsOfDevi
 }
 
 const entry = `-- name: Entry :one
-SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE account = ? AND ring = ? AND slot = ? AND seq = ?
+SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE account = $1 AND ring = $2 AND slot = $3 AND seq = $4
 `
 
 type EntryParams struct {
@@ -1210,9 +1210,9 @@ func (q *Queries) Entry(ctx context.Context, arg EntryParams) (Ledger, error) {
 }
 
 const find = `-- name: Find :many
-SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.stranger_failures, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = ?1), ?2)
+SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.stranger_failures, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = $1), $2)
 UNION ALL
-SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.stranger_failures, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = ?3
+SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.stranger_failures, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = $3
 `
 
 type FindParams struct {
@@ -1266,7 +1266,7 @@ func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
 }
 
 const findAddresses = `-- name: FindAddresses :many
-SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE kind = ? AND value = ? AND verified <> 0 ORDER BY account
+SELECT account, id, kind, value, language, added, added_by, verified, code_hash, code_until, code_tries, failed, failed_why, last_notice FROM addresses WHERE kind = $1 AND value = $2 AND verified <> 0 ORDER BY account
 `
 
 type FindAddressesParams struct {
@@ -1313,7 +1313,7 @@ func (q *Queries) FindAddresses(ctx context.Context, arg FindAddressesParams) ([
 }
 
 const findLane = `-- name: FindLane :one
-SELECT lane, failed, open, locks, open_until, locked_until, last_failure FROM lanes WHERE lane = ?
+SELECT lane, failed, open, locks, open_until, locked_until, last_failure FROM lanes WHERE lane = $1
 `
 
 func (q *Queries) FindLane(ctx context.Context, lane int64) (Lane, error) {
@@ -1332,7 +1332,7 @@ func (q *Queries) FindLane(ctx context.Context, lane int64) (Lane, error) {
 }
 
 const findReference = `-- name: FindReference :many
-SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE reference = ? ORDER BY at DESC
+SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE reference = $1 ORDER BY at DESC
 `
 
 func (q *Queries) FindReference(ctx context.Context, reference string) ([]Ledger, error) {
@@ -1369,7 +1369,7 @@ func (q *Queries) FindReference(ctx context.Context, reference string) ([]Ledger
 }
 
 const former = `-- name: Former :one
-SELECT account, sealed, stretch, replaced FROM formers WHERE account = ?
+SELECT account, sealed, stretch, replaced FROM formers WHERE account = $1
 `
 
 func (q *Queries) Former(ctx context.Context, account []byte) (Former, error) {
@@ -1385,7 +1385,7 @@ func (q *Queries) Former(ctx context.Context, account []byte) (Former, error) {
 }
 
 const invitation = `-- name: Invitation :one
-SELECT hash, identifier, created, expires, used FROM invitations WHERE hash = ?
+SELECT hash, identifier, created, expires, used FROM invitations WHERE hash = $1
 `
 
 func (q *Queries) Invitation(ctx context.Context, hash []byte) (Invitation, error) {
@@ -1435,7 +1435,7 @@ func (q *Queries) Keys(ctx context.Context) ([]Key, error) {
 }
 
 const ledger = `-- name: Ledger :many
-SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE account = ? ORDER BY at DESC, ring, seq DESC
+SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE account = $1 ORDER BY at DESC, ring, seq DESC
 `
 
 func (q *Queries) Ledger(ctx context.Context, account []byte) ([]Ledger, error) {
@@ -1472,7 +1472,7 @@ func (q *Queries) Ledger(ctx context.Context, account []byte) ([]Ledger, error) 
 }
 
 const messages = `-- name: Messages :many
-SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE account = ? ORDER BY created DESC, id
+SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE account = $1 ORDER BY created DESC, id
 `
 
 func (q *Queries) Messages(ctx context.Context, account []byte) ([]Message, error) {
@@ -1512,7 +1512,7 @@ func (q *Queries) Messages(ctx context.Context, account []byte) ([]Message, erro
 }
 
 const pass = `-- name: Pass :one
-SELECT hash, account, made_by, created, expires, tries, used FROM passes WHERE hash = ?
+SELECT hash, account, made_by, created, expires, tries, used FROM passes WHERE hash = $1
 `
 
 func (q *Queries) Pass(ctx context.Context, hash []byte) (Pass, error) {
@@ -1531,7 +1531,7 @@ func (q *Queries) Pass(ctx context.Context, hash []byte) (Pass, error) {
 }
 
 const passkey = `-- name: Passkey :one
-SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE credential = ?
+SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE credential = $1
 `
 
 func (q *Queries) Passkey(ctx context.Context, credential []byte) (Passkey, error) {
@@ -1551,7 +1551,7 @@ func (q *Queries) Passkey(ctx context.Context, credential []byte) (Passkey, erro
 }
 
 const passkeys = `-- name: Passkeys :many
-SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE account = ? ORDER BY added, credential
+SELECT account, credential, data, name, added, added_by, last_used, uses FROM passkeys WHERE account = $1 ORDER BY added, credential
 `
 
 func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, error) {
@@ -1587,7 +1587,7 @@ func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, erro
 }
 
 const recoveries = `-- name: Recoveries :many
-SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE account = ? ORDER BY opened DESC, id
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE account = $1 ORDER BY opened DESC, id
 `
 
 func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, error) {
@@ -1637,7 +1637,7 @@ func (q *Queries) Recoveries(ctx context.Context, account []byte) ([]Recovery, e
 }
 
 const recovery = `-- name: Recovery :one
-SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE id = ?
+SELECT id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told FROM recoveries WHERE id = $1
 `
 
 func (q *Queries) Recovery(ctx context.Context, id []byte) (Recovery, error) {
@@ -1671,7 +1671,7 @@ func (q *Queries) Recovery(ctx context.Context, id []byte) (Recovery, error) {
 }
 
 const recoveryCodes = `-- name: RecoveryCodes :many
-SELECT account, hash, created, used FROM recovery_codes WHERE account = ? ORDER BY created, hash
+SELECT account, hash, created, used FROM recovery_codes WHERE account = $1 ORDER BY created, hash
 `
 
 func (q *Queries) RecoveryCodes(ctx context.Context, account []byte) ([]RecoveryCode, error) {
@@ -1703,7 +1703,7 @@ func (q *Queries) RecoveryCodes(ctx context.Context, account []byte) ([]Recovery
 }
 
 const request = `-- name: Request :one
-SELECT id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes, seen, seen_by, allowed, allowed_by, denied, denied_by, done FROM requests WHERE id = ?
+SELECT id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes, seen, seen_by, allowed, allowed_by, denied, denied_by, done FROM requests WHERE id = $1
 `
 
 func (q *Queries) Request(ctx context.Context, id []byte) (Request, error) {
@@ -1732,7 +1732,7 @@ func (q *Queries) Request(ctx context.Context, id []byte) (Request, error) {
 }
 
 const requests = `-- name: Requests :many
-SELECT id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes, seen, seen_by, allowed, allowed_by, denied, denied_by, done FROM requests WHERE account = ? ORDER BY opened DESC, id
+SELECT id, account, thumbprint, name, system, client, address, opened, expires, wrong_codes, seen, seen_by, allowed, allowed_by, denied, denied_by, done FROM requests WHERE account = $1 ORDER BY opened DESC, id
 `
 
 func (q *Queries) Requests(ctx context.Context, account []byte) ([]Request, error) {
@@ -1777,8 +1777,8 @@ func (q *Queries) Requests(ctx context.Context, account []byte) ([]Request, erro
 }
 
 const saveAddress = `-- name: SaveAddress :execrows
-UPDATE addresses SET kind = ?, value = ?, language = ?, added = ?, added_by = ?, verified = ?, code_hash = ?, code_until = ?, code_tries = ?, failed = ?, failed_why = ?, last_notice = ?
-WHERE account = ? AND id = ?
+UPDATE addresses SET kind = $1, value = $2, language = $3, added = $4, added_by = $5, verified = $6, code_hash = $7, code_until = $8, code_tries = $9, failed = $10, failed_why = $11, last_notice = $12
+WHERE account = $13 AND id = $14
 `
 
 type SaveAddressParams struct {
@@ -1822,7 +1822,7 @@ func (q *Queries) SaveAddress(ctx context.Context, arg SaveAddressParams) (int64
 }
 
 const saveAgent = `-- name: SaveAgent :exec
-INSERT INTO agents (account, added, removed) VALUES (?, ?, ?)
+INSERT INTO agents (account, added, removed) VALUES ($1, $2, $3)
 ON CONFLICT (account) DO UPDATE SET added = excluded.added, removed = excluded.removed
 `
 
@@ -1838,7 +1838,7 @@ func (q *Queries) SaveAgent(ctx context.Context, arg SaveAgentParams) error {
 }
 
 const saveApproval = `-- name: SaveApproval :exec
-INSERT INTO approvals (account, reference, at, expires, made_by, revoked) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO approvals (account, reference, at, expires, made_by, revoked) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (account, reference) DO UPDATE SET at = excluded.at, expires = excluded.expires, made_by = excluded.made_by, revoked = excluded.revoked
 `
 
@@ -1864,8 +1864,8 @@ func (q *Queries) SaveApproval(ctx context.Context, arg SaveApprovalParams) erro
 }
 
 const saveDeskAct = `-- name: SaveDeskAct :execrows
-UPDATE desk_acts SET reference = ?, kind = ?, asked_by = ?, asked = ?, agreed_by = ?, agreed = ?, done = ?, expires = ?
-WHERE id = ?
+UPDATE desk_acts SET reference = $1, kind = $2, asked_by = $3, asked = $4, agreed_by = $5, agreed = $6, done = $7, expires = $8
+WHERE id = $9
 `
 
 type SaveDeskActParams struct {
@@ -1899,7 +1899,7 @@ func (q *Queries) SaveDeskAct(ctx context.Context, arg SaveDeskActParams) (int64
 }
 
 const saveDevice = `-- name: SaveDevice :execrows
-UPDATE devices SET name = ?, system = ?, removed = ?, removed_by = ? WHERE account = ? AND id = ?
+UPDATE devices SET name = $1, system = $2, removed = $3, removed_by = $4 WHERE account = $5 AND id = $6
 `
 
 type SaveDeviceParams struct {
@@ -1927,8 +1927,8 @@ func (q *Queries) SaveDevice(ctx context.Context, arg SaveDeviceParams) (int64, 
 }
 
 const saveDeviceHot = `-- name: SaveDeviceHot :execrows
-UPDATE devices SET failed = ?, open = ?, locks = ?, open_until = ?, locked_until = ?, last_failure = ?, last_seen = ?, skew = ?, last_code_step = ?
-WHERE account = ? AND id = ?
+UPDATE devices SET failed = $1, open = $2, locks = $3, open_until = $4, locked_until = $5, last_failure = $6, last_seen = $7, skew = $8, last_code_step = $9
+WHERE account = $10 AND id = $11
 `
 
 type SaveDeviceHotParams struct {
@@ -1966,7 +1966,7 @@ func (q *Queries) SaveDeviceHot(ctx context.Context, arg SaveDeviceHotParams) (i
 }
 
 const saveFormer = `-- name: SaveFormer :exec
-INSERT INTO formers (account, sealed, stretch, replaced) VALUES (?, ?, ?, ?)
+INSERT INTO formers (account, sealed, stretch, replaced) VALUES ($1, $2, $3, $4)
 ON CONFLICT (account) DO UPDATE SET sealed = excluded.sealed, stretch = excluded.stretch, replaced = excluded.replaced
 `
 
@@ -1988,7 +1988,7 @@ func (q *Queries) SaveFormer(ctx context.Context, arg SaveFormerParams) error {
 }
 
 const saveInvitation = `-- name: SaveInvitation :execrows
-UPDATE invitations SET used = ? WHERE hash = ?
+UPDATE invitations SET used = $1 WHERE hash = $2
 `
 
 type SaveInvitationParams struct {
@@ -2005,7 +2005,7 @@ func (q *Queries) SaveInvitation(ctx context.Context, arg SaveInvitationParams) 
 }
 
 const saveKey = `-- name: SaveKey :execrows
-UPDATE keys SET retired = ? WHERE id = ?
+UPDATE keys SET retired = $1 WHERE id = $2
 `
 
 type SaveKeyParams struct {
@@ -2022,7 +2022,7 @@ func (q *Queries) SaveKey(ctx context.Context, arg SaveKeyParams) (int64, error)
 }
 
 const saveLane = `-- name: SaveLane :exec
-INSERT INTO lanes (lane, failed, open, locks, open_until, locked_until, last_failure) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO lanes (lane, failed, open, locks, open_until, locked_until, last_failure) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (lane) DO UPDATE SET failed = excluded.failed, open = excluded.open, locks = excluded.locks,
     open_until = excluded.open_until, locked_until = excluded.locked_until, last_failure = excluded.last_failure
 `
@@ -2051,8 +2051,8 @@ func (q *Queries) SaveLane(ctx context.Context, arg SaveLaneParams) error {
 }
 
 const saveMessage = `-- name: SaveMessage :execrows
-UPDATE messages SET address = ?, channel = ?, kind = ?, sealed = ?, created = ?, next = ?, tries = ?, sent = ?, gave_up = ?, why = ?
-WHERE id = ?
+UPDATE messages SET address = $1, channel = $2, kind = $3, sealed = $4, created = $5, next = $6, tries = $7, sent = $8, gave_up = $9, why = $10
+WHERE id = $11
 `
 
 type SaveMessageParams struct {
@@ -2090,7 +2090,7 @@ func (q *Queries) SaveMessage(ctx context.Context, arg SaveMessageParams) (int64
 }
 
 const savePass = `-- name: SavePass :execrows
-UPDATE passes SET tries = ?, used = ? WHERE hash = ?
+UPDATE passes SET tries = $1, used = $2 WHERE hash = $3
 `
 
 type SavePassParams struct {
@@ -2108,8 +2108,8 @@ func (q *Queries) SavePass(ctx context.Context, arg SavePassParams) (int64, erro
 }
 
 const savePasskey = `-- name: SavePasskey :execrows
-UPDATE passkeys SET data = ?, name = ?, added = ?, added_by = ?, last_used = ?, uses = ?
-WHERE credential = ?
+UPDATE passkeys SET data = $1, name = $2, added = $3, added_by = $4, last_used = $5, uses = $6
+WHERE credential = $7
 `
 
 type SavePasskeyParams struct {
@@ -2139,8 +2139,8 @@ func (q *Queries) SavePasskey(ctx context.Context, arg SavePasskeyParams) (int64
 }
 
 const saveRecovery = `-- name: SaveRecovery :execrows
-UPDATE recoveries SET thumbprint = ?, name = ?, system = ?, client = ?, address = ?, opened = ?, opens = ?, expires = ?, by_code = ?, by_device = ?, by_device_at = ?, by_address = ?, address_hash = ?, wrong = ?, cancelled = ?, cancelled_by = ?, cancel_hash = ?, finished = ?, agent = ?, told = ?
-WHERE id = ?
+UPDATE recoveries SET thumbprint = $1, name = $2, system = $3, client = $4, address = $5, opened = $6, opens = $7, expires = $8, by_code = $9, by_device = $10, by_device_at = $11, by_address = $12, address_hash = $13, wrong = $14, cancelled = $15, cancelled_by = $16, cancel_hash = $17, finished = $18, agent = $19, told = $20
+WHERE id = $21
 `
 
 type SaveRecoveryParams struct {
@@ -2198,7 +2198,7 @@ func (q *Queries) SaveRecovery(ctx context.Context, arg SaveRecoveryParams) (int
 }
 
 const saveRequest = `-- name: SaveRequest :execrows
-UPDATE requests SET wrong_codes = ?, seen = ?, seen_by = ?, allowed = ?, allowed_by = ?, denied = ?, denied_by = ?, done = ? WHERE id = ?
+UPDATE requests SET wrong_codes = $1, seen = $2, seen_by = $3, allowed = $4, allowed_by = $5, denied = $6, denied_by = $7, done = $8 WHERE id = $9
 `
 
 type SaveRequestParams struct {
@@ -2232,7 +2232,7 @@ func (q *Queries) SaveRequest(ctx context.Context, arg SaveRequestParams) (int64
 }
 
 const saveSetting = `-- name: SaveSetting :exec
-INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 `
 
 type SaveSettingParams struct {
@@ -2246,8 +2246,8 @@ func (q *Queries) SaveSetting(ctx context.Context, arg SaveSettingParams) error 
 }
 
 const saveSubject = `-- name: SaveSubject :execrows
-UPDATE subjects SET lookup = ?, identifier = ?, record = ?, stretch = ?, epoch = ?, created = ?, disabled = ?, password_changed = ?, password_changed_by = ?
-WHERE id = ?
+UPDATE subjects SET lookup = $1, identifier = $2, record = $3, stretch = $4, epoch = $5, created = $6, disabled = $7, password_changed = $8, password_changed_by = $9
+WHERE id = $10
 `
 
 type SaveSubjectParams struct {
@@ -2283,8 +2283,8 @@ func (q *Queries) SaveSubject(ctx context.Context, arg SaveSubjectParams) (int64
 }
 
 const saveSubjectHot = `-- name: SaveSubjectHot :execrows
-UPDATE subjects SET stranger_failures = ?, code_failures = ?, seq0 = ?, seq1 = ?, seq2 = ?, seq3 = ?
-WHERE id = ?
+UPDATE subjects SET stranger_failures = $1, code_failures = $2, seq0 = $3, seq1 = $4, seq2 = $5, seq3 = $6
+WHERE id = $7
 `
 
 type SaveSubjectHotParams struct {
@@ -2314,7 +2314,7 @@ func (q *Queries) SaveSubjectHot(ctx context.Context, arg SaveSubjectHotParams) 
 }
 
 const session = `-- name: Session :one
-SELECT id, account, device, created, last_used, ended, ended_by, ended_why FROM sessions WHERE id = ?
+SELECT id, account, device, created, last_used, ended, ended_by, ended_why FROM sessions WHERE id = $1
 `
 
 func (q *Queries) Session(ctx context.Context, id []byte) (Session, error) {
@@ -2334,7 +2334,7 @@ func (q *Queries) Session(ctx context.Context, id []byte) (Session, error) {
 }
 
 const sessions = `-- name: Sessions :many
-SELECT id, account, device, created, last_used, ended, ended_by, ended_why FROM sessions WHERE account = ? ORDER BY created DESC, id
+SELECT id, account, device, created, last_used, ended, ended_by, ended_why FROM sessions WHERE account = $1 ORDER BY created DESC, id
 `
 
 func (q *Queries) Sessions(ctx context.Context, account []byte) ([]Session, error) {
@@ -2370,7 +2370,7 @@ func (q *Queries) Sessions(ctx context.Context, account []byte) ([]Session, erro
 }
 
 const setting = `-- name: Setting :one
-SELECT value FROM settings WHERE name = ?
+SELECT value FROM settings WHERE name = $1
 `
 
 func (q *Queries) Setting(ctx context.Context, name string) ([]byte, error) {
@@ -2381,7 +2381,7 @@ func (q *Queries) Setting(ctx context.Context, name string) ([]byte, error) {
 }
 
 const subject = `-- name: Subject :one
-SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, stranger_failures, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE id = ?
+SELECT id, lookup, ghost, identifier, record, stretch, epoch, created, disabled, password_changed, password_changed_by, stranger_failures, code_failures, seq0, seq1, seq2, seq3 FROM subjects WHERE id = $1
 `
 
 func (q *Queries) Subject(ctx context.Context, id []byte) (Subject, error) {
@@ -2410,17 +2410,16 @@ func (q *Queries) Subject(ctx context.Context, id []byte) (Subject, error) {
 }
 
 const touchSession = `-- name: TouchSession :execrows
-UPDATE sessions SET last_used = ? WHERE id = ? AND last_used < ?
+UPDATE sessions SET last_used = $1 WHERE id = $2 AND last_used < $1
 `
 
 type TouchSessionParams struct {
-	LastUsed   int64
-	ID         []byte
-	LastUsed_2 int64
+	LastUsed int64
+	ID       []byte
 }
 
 func (q *Queries) TouchSession(ctx context.Context, arg TouchSessionParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, touchSession, arg.LastUsed, arg.ID, arg.LastUsed_2)
+	result, err := q.db.ExecContext(ctx, touchSession, arg.LastUsed, arg.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -2428,7 +2427,7 @@ func (q *Queries) TouchSession(ctx context.Context, arg TouchSessionParams) (int
 }
 
 const trimApprovals = `-- name: TrimApprovals :exec
-DELETE FROM approvals WHERE expires < ?
+DELETE FROM approvals WHERE expires < $1
 `
 
 func (q *Queries) TrimApprovals(ctx context.Context, expires int64) error {
@@ -2437,7 +2436,7 @@ func (q *Queries) TrimApprovals(ctx context.Context, expires int64) error {
 }
 
 const trimDeskActs = `-- name: TrimDeskActs :exec
-DELETE FROM desk_acts WHERE expires < ?
+DELETE FROM desk_acts WHERE expires < $1
 `
 
 func (q *Queries) TrimDeskActs(ctx context.Context, expires int64) error {
@@ -2446,7 +2445,7 @@ func (q *Queries) TrimDeskActs(ctx context.Context, expires int64) error {
 }
 
 const trimFormers = `-- name: TrimFormers :exec
-DELETE FROM formers WHERE replaced < ?
+DELETE FROM formers WHERE replaced < $1
 `
 
 func (q *Queries) TrimFormers(ctx context.Context, replaced int64) error {
@@ -2455,7 +2454,7 @@ func (q *Queries) TrimFormers(ctx context.Context, replaced int64) error {
 }
 
 const trimInvitations = `-- name: TrimInvitations :exec
-DELETE FROM invitations WHERE expires < ?
+DELETE FROM invitations WHERE expires < $1
 `
 
 func (q *Queries) TrimInvitations(ctx context.Context, expires int64) error {
@@ -2464,7 +2463,7 @@ func (q *Queries) TrimInvitations(ctx context.Context, expires int64) error {
 }
 
 const trimMessages = `-- name: TrimMessages :exec
-DELETE FROM messages WHERE sent <> 0 AND sent < ?1 OR gave_up <> 0 AND gave_up < ?1
+DELETE FROM messages WHERE sent <> 0 AND sent < $1 OR gave_up <> 0 AND gave_up < $1
 `
 
 func (q *Queries) TrimMessages(ctx context.Context, before int64) error {
@@ -2473,7 +2472,7 @@ func (q *Queries) TrimMessages(ctx context.Context, before int64) error {
 }
 
 const trimPasses = `-- name: TrimPasses :exec
-DELETE FROM passes WHERE expires < ?
+DELETE FROM passes WHERE expires < $1
 `
 
 func (q *Queries) TrimPasses(ctx context.Context, expires int64) error {
@@ -2482,7 +2481,7 @@ func (q *Queries) TrimPasses(ctx context.Context, expires int64) error {
 }
 
 const trimRecoveries = `-- name: TrimRecoveries :exec
-DELETE FROM recoveries WHERE expires < ?
+DELETE FROM recoveries WHERE expires < $1
 `
 
 func (q *Queries) TrimRecoveries(ctx context.Context, expires int64) error {
@@ -2491,7 +2490,7 @@ func (q *Queries) TrimRecoveries(ctx context.Context, expires int64) error {
 }
 
 const trimRequests = `-- name: TrimRequests :exec
-DELETE FROM requests WHERE expires < ?
+DELETE FROM requests WHERE expires < $1
 `
 
 func (q *Queries) TrimRequests(ctx context.Context, expires int64) error {
@@ -2500,7 +2499,7 @@ func (q *Queries) TrimRequests(ctx context.Context, expires int64) error {
 }
 
 const trimSessions = `-- name: TrimSessions :exec
-DELETE FROM sessions WHERE ended <> 0 AND ended < ?
+DELETE FROM sessions WHERE ended <> 0 AND ended < $1
 `
 
 func (q *Queries) TrimSessions(ctx context.Context, ended int64) error {
@@ -2509,7 +2508,7 @@ func (q *Queries) TrimSessions(ctx context.Context, ended int64) error {
 }
 
 const useRecoveryCode = `-- name: UseRecoveryCode :execrows
-UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0
+UPDATE recovery_codes SET used = $1 WHERE account = $2 AND hash = $3 AND used = 0
 `
 
 type UseRecoveryCodeParams struct {

@@ -1,4 +1,6 @@
-package sqlite
+// Package sqltx is what the stores on SQL have in common: the domain's words
+// over the queries of store/queries.sql, whichever engine runs them.
+package sqltx
 
 import (
 	"context"
@@ -7,24 +9,32 @@ import (
 	"fmt"
 	"time"
 
-	driver "modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
-
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/store"
-	"readmit.dev/readmit/store/sqlite/internal/rows"
+	"readmit.dev/readmit/store/internal/rows"
 )
 
-// tx is a store.Tx on one connection.
-type tx struct {
-	c     *conn
-	wrote bool
-	fault error // of the store itself; the transaction is lost
+// Tell puts an error of a statement into the domain's words: a row that exists
+// already is ErrConflict, a write in a View an error of its own, and everything
+// else ErrUnavailable. It is lost when the transaction cannot go on.
+type Tell func(err error) (told error, lost bool)
 
-	changed []store.ID // accounts, but for what is hot of them
+// Tx is a store.Tx over the shared queries.
+type Tx struct {
+	q    *rows.Queries
+	tell Tell
+
+	Wrote   bool       // whether a statement may have changed something
+	Fault   error      // of the store itself; the transaction is lost
+	Changed []store.ID // accounts, but for what is hot of them
 }
 
-// none is the context of statements: see conn.
+var _ store.Tx = (*Tx)(nil)
+
+// New gives a Tx on one connection with a transaction begun.
+func New(q *rows.Queries, tell Tell) *Tx { return &Tx{q: q, tell: tell} }
+
+// none is the context of statements: the connection has the transaction's.
 var none = context.Background()
 
 func micros(t time.Time) int64 {
@@ -56,38 +66,25 @@ func blob(b []byte) []byte {
 	return b
 }
 
-// told turns an error of a statement into the domain's words: no row, a row
-// that exists already. What a row's own values caused ends with the statement;
-// everything else is a fault of the store.
-func (t *tx) told(err error) error {
+// ErrReads is the error of a write in a View.
+var ErrReads = errors.New("a View only reads")
+
+func (t *Tx) told(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.ErrNotFound
 	}
-	if e := new(driver.Error); errors.As(err, &e) {
-		switch e.Code() {
-		case lib.SQLITE_CONSTRAINT_PRIMARYKEY, lib.SQLITE_CONSTRAINT_UNIQUE:
-			return store.ErrConflict
-		}
-		switch e.Code() & 0xff {
-		case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH:
-			return unavailable(err)
-		case lib.SQLITE_READONLY:
-			if e.Code() == lib.SQLITE_READONLY {
-				return errReads
-			}
-		}
+	told, lost := t.tell(err)
+	if lost {
+		t.Fault = err
 	}
-	t.fault = err
-	return unavailable(err)
+	return told
 }
 
-var errReads = errors.New("a View only reads")
-
 // one is the outcome of a statement that must change one row.
-func (t *tx) one(n int64, err error) error {
+func (t *Tx) one(n int64, err error) error {
 	if err == nil && n == 0 {
 		return store.ErrNotFound
 	}
@@ -96,13 +93,13 @@ func (t *tx) one(n int64, err error) error {
 
 // did is the outcome of a statement that may have changed rows; one that failed
 // has changed none.
-func (t *tx) did(err error) error {
-	t.wrote = t.wrote || err == nil
+func (t *Tx) did(err error) error {
+	t.Wrote = t.Wrote || err == nil
 	return t.told(err)
 }
 
 // each maps rows.
-func each[R, D any](list []R, err error, t *tx, f func(R) D) ([]D, error) {
+func each[R, D any](list []R, err error, t *Tx, f func(R) D) ([]D, error) {
 	if err != nil {
 		return nil, t.told(err)
 	}
@@ -114,7 +111,7 @@ func each[R, D any](list []R, err error, t *tx, f func(R) D) ([]D, error) {
 }
 
 // single maps one row.
-func single[R, D any](r R, err error, t *tx, f func(R) D) (D, error) {
+func single[R, D any](r R, err error, t *Tx, f func(R) D) (D, error) {
 	if err != nil {
 		var zero D
 		return zero, t.told(err)
@@ -152,9 +149,9 @@ func counter(failed, open, locks, openUntil, lockedUntil, lastFailure int64) loc
 // nor what is read or copied for them, tells the two apart; what is left is one
 // comparison. The second ghost is another one for each, so that no single row
 // is warmer in any cache than the rest.
-func (t *tx) Find(key, stand store.Key) (store.Subject, error) {
+func (t *Tx) Find(key, stand store.Key) (store.Subject, error) {
 	second := store.StandKey(stand)
-	list, err := t.c.queries.Find(none, rows.FindParams{Lookup: key[:], Second: second[:], Stand: stand[:]})
+	list, err := t.q.Find(none, rows.FindParams{Lookup: key[:], Second: second[:], Stand: stand[:]})
 	if err != nil {
 		return store.Subject{}, t.told(err)
 	}
@@ -168,41 +165,41 @@ func (t *tx) Find(key, stand store.Key) (store.Subject, error) {
 	return b, nil
 }
 
-func (t *tx) Subject(id store.ID) (store.Subject, error) {
-	r, err := t.c.queries.Subject(none, id[:])
+func (t *Tx) Subject(id store.ID) (store.Subject, error) {
+	r, err := t.q.Subject(none, id[:])
 	return single(r, err, t, subject)
 }
 
-func (t *tx) Accounts() ([]store.Subject, error) {
-	list, err := t.c.queries.Accounts(none)
+func (t *Tx) Accounts() ([]store.Subject, error) {
+	list, err := t.q.Accounts(none)
 	return each(list, err, t, subject)
 }
 
-func (t *tx) AddSubject(s store.Subject) error {
+func (t *Tx) AddSubject(s store.Subject) error {
 	seq := s.Hot.Seq
-	return t.did(t.c.queries.AddSubject(none, rows.AddSubjectParams{
+	return t.did(t.q.AddSubject(none, rows.AddSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Ghost: flag(s.Ghost), Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch,
 		Created: micros(s.Created), Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
 		StrangerFailures: int64(s.Hot.StrangerFailures), CodeFailures: int64(s.Hot.CodeFailures), Seq0: seq[0], Seq1: seq[1], Seq2: seq[2], Seq3: seq[3],
 	}))
 }
 
-func (t *tx) SaveSubject(s store.Subject) error {
-	t.changed = append(t.changed, s.ID)
-	return t.one(t.c.queries.SaveSubject(none, rows.SaveSubjectParams{
+func (t *Tx) SaveSubject(s store.Subject) error {
+	t.Changed = append(t.Changed, s.ID)
+	return t.one(t.q.SaveSubject(none, rows.SaveSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch, Created: micros(s.Created),
 		Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
 	}))
 }
 
-func (t *tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
-	return t.one(t.c.queries.SaveSubjectHot(none, rows.SaveSubjectHotParams{
+func (t *Tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
+	return t.one(t.q.SaveSubjectHot(none, rows.SaveSubjectHotParams{
 		ID: id[:], StrangerFailures: int64(h.StrangerFailures), CodeFailures: int64(h.CodeFailures), Seq0: h.Seq[0], Seq1: h.Seq[1], Seq2: h.Seq[2], Seq3: h.Seq[3],
 	}))
 }
 
-func (t *tx) Strangers(lane store.Lane) (lockout.State, error) {
-	r, err := t.c.queries.FindLane(none, int64(lane))
+func (t *Tx) Strangers(lane store.Lane) (lockout.State, error) {
+	r, err := t.q.FindLane(none, int64(lane))
 	if errors.Is(err, sql.ErrNoRows) {
 		return lockout.State{}, nil
 	}
@@ -211,8 +208,8 @@ func (t *tx) Strangers(lane store.Lane) (lockout.State, error) {
 	})
 }
 
-func (t *tx) SaveStrangers(lane store.Lane, c lockout.State) error {
-	return t.did(t.c.queries.SaveLane(none, rows.SaveLaneParams{
+func (t *Tx) SaveStrangers(lane store.Lane, c lockout.State) error {
+	return t.did(t.q.SaveLane(none, rows.SaveLaneParams{
 		Lane: int64(lane), Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
 	}))
@@ -229,20 +226,20 @@ func device(r rows.Device) store.Device {
 	}
 }
 
-func (t *tx) Device(account store.ID, key store.Thumbprint) (store.Device, error) {
-	r, err := t.c.queries.Device(none, rows.DeviceParams{Account: account[:], Thumbprint: key[:]})
+func (t *Tx) Device(account store.ID, key store.Thumbprint) (store.Device, error) {
+	r, err := t.q.Device(none, rows.DeviceParams{Account: account[:], Thumbprint: key[:]})
 	return single(r, err, t, device)
 }
 
-func (t *tx) Devices(account store.ID) ([]store.Device, error) {
-	list, err := t.c.queries.Devices(none, account[:])
+func (t *Tx) Devices(account store.ID) ([]store.Device, error) {
+	list, err := t.q.Devices(none, account[:])
 	return each(list, err, t, device)
 }
 
-func (t *tx) AddDevice(d store.Device) error {
-	t.changed = append(t.changed, d.Account)
+func (t *Tx) AddDevice(d store.Device) error {
+	t.Changed = append(t.Changed, d.Account)
 	c := d.Hot.Own
-	n, err := t.c.queries.AddDevice(none, rows.AddDeviceParams{
+	n, err := t.q.AddDevice(none, rows.AddDeviceParams{
 		Account: d.Account[:], Thumbprint: d.Thumbprint[:], ID: d.ID[:], Name: d.Name, System: d.System, Enrolled: micros(d.Enrolled),
 		Removed: micros(d.Removed), RemovedBy: d.RemovedBy[:], Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
@@ -254,16 +251,16 @@ func (t *tx) AddDevice(d store.Device) error {
 	return t.did(err)
 }
 
-func (t *tx) SaveDevice(d store.Device) error {
-	t.changed = append(t.changed, d.Account)
-	return t.one(t.c.queries.SaveDevice(none, rows.SaveDeviceParams{
+func (t *Tx) SaveDevice(d store.Device) error {
+	t.Changed = append(t.Changed, d.Account)
+	return t.one(t.q.SaveDevice(none, rows.SaveDeviceParams{
 		Name: d.Name, System: d.System, Removed: micros(d.Removed), RemovedBy: d.RemovedBy[:], Account: d.Account[:], ID: d.ID[:],
 	}))
 }
 
-func (t *tx) SaveDeviceHot(account, id store.ID, h store.DeviceHot) error {
+func (t *Tx) SaveDeviceHot(account, id store.ID, h store.DeviceHot) error {
 	c := h.Own
-	return t.one(t.c.queries.SaveDeviceHot(none, rows.SaveDeviceHotParams{
+	return t.one(t.q.SaveDeviceHot(none, rows.SaveDeviceHotParams{
 		Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
 		LastSeen: micros(h.LastSeen), Skew: int64(h.Skew), LastCodeStep: h.LastCodeStep, Account: account[:], ID: id[:],

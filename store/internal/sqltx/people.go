@@ -1,11 +1,11 @@
-package sqlite
+package sqltx
 
 import (
 	"errors"
 	"time"
 
 	"readmit.dev/readmit/store"
-	"readmit.dev/readmit/store/sqlite/internal/rows"
+	"readmit.dev/readmit/store/internal/rows"
 )
 
 func address(r rows.Address) store.Address {
@@ -14,20 +14,20 @@ func address(r rows.Address) store.Address {
 	}
 }
 
-func (t *tx) AddAddress(a store.Address) error {
-	return t.did(t.c.queries.AddAddress(none, rows.AddAddressParams{
+func (t *Tx) AddAddress(a store.Address) error {
+	return t.did(t.q.AddAddress(none, rows.AddAddressParams{
 		Account: a.Account[:], ID: a.ID[:], Kind: a.Kind, Value: a.Value, Language: a.Language, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice),
 	}))
 }
 
-func (t *tx) SaveAddress(a store.Address) error {
-	return t.one(t.c.queries.SaveAddress(none, rows.SaveAddressParams{
+func (t *Tx) SaveAddress(a store.Address) error {
+	return t.one(t.q.SaveAddress(none, rows.SaveAddressParams{
 		Kind: a.Kind, Value: a.Value, Language: a.Language, Added: micros(a.Added), AddedBy: a.AddedBy[:], Verified: micros(a.Verified), CodeHash: a.CodeHash[:], CodeUntil: micros(a.CodeUntil), CodeTries: int64(a.CodeTries), Failed: micros(a.Failed), FailedWhy: a.FailedWhy, LastNotice: micros(a.LastNotice), Account: a.Account[:], ID: a.ID[:],
 	}))
 }
 
-func (t *tx) Addresses(account store.ID) ([]store.Address, error) {
-	list, err := t.c.queries.Addresses(none, account[:])
+func (t *Tx) Addresses(account store.ID) ([]store.Address, error) {
+	list, err := t.q.Addresses(none, account[:])
 	return each(list, err, t, address)
 }
 
@@ -37,8 +37,8 @@ func recoveryCode(r rows.RecoveryCode) store.RecoveryCode {
 	}
 }
 
-func (t *tx) RecoveryCodes(account store.ID) ([]store.RecoveryCode, error) {
-	list, err := t.c.queries.RecoveryCodes(none, account[:])
+func (t *Tx) RecoveryCodes(account store.ID) ([]store.RecoveryCode, error) {
+	list, err := t.q.RecoveryCodes(none, account[:])
 	return each(list, err, t, recoveryCode)
 }
 
@@ -48,25 +48,25 @@ func recovery(r rows.Recovery) store.Recovery {
 	}
 }
 
-func (t *tx) AddRecovery(r store.Recovery) error {
-	return t.did(t.c.queries.AddRecovery(none, rows.AddRecoveryParams{
+func (t *Tx) AddRecovery(r store.Recovery) error {
+	return t.did(t.q.AddRecovery(none, rows.AddRecoveryParams{
 		ID: r.ID[:], Account: r.Account[:], Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:], Told: blob(r.Told),
 	}))
 }
 
-func (t *tx) SaveRecovery(r store.Recovery) error {
-	return t.one(t.c.queries.SaveRecovery(none, rows.SaveRecoveryParams{
+func (t *Tx) SaveRecovery(r store.Recovery) error {
+	return t.one(t.q.SaveRecovery(none, rows.SaveRecoveryParams{
 		Thumbprint: r.Thumbprint[:], Name: r.Name, System: r.System, Client: r.Client, Address: r.Address, Opened: micros(r.Opened), Opens: micros(r.Opens), Expires: micros(r.Expires), ByCode: micros(r.ByCode), ByDevice: r.ByDevice[:], ByDeviceAt: micros(r.ByDeviceAt), ByAddress: micros(r.ByAddress), AddressHash: r.AddressHash[:], Wrong: int64(r.Wrong), Cancelled: micros(r.Cancelled), CancelledBy: r.CancelledBy, CancelHash: r.CancelHash[:], Finished: micros(r.Finished), Agent: r.Agent[:], Told: blob(r.Told), ID: r.ID[:],
 	}))
 }
 
-func (t *tx) Recoveries(account store.ID) ([]store.Recovery, error) {
-	list, err := t.c.queries.Recoveries(none, account[:])
+func (t *Tx) Recoveries(account store.ID) ([]store.Recovery, error) {
+	list, err := t.q.Recoveries(none, account[:])
 	return each(list, err, t, recovery)
 }
 
-func (t *tx) Recovery(id store.ID) (store.Recovery, error) {
-	r, err := t.c.queries.Recovery(none, id[:])
+func (t *Tx) Recovery(id store.ID) (store.Recovery, error) {
+	r, err := t.q.Recovery(none, id[:])
 	return single(r, err, t, recovery)
 }
 
@@ -76,20 +76,20 @@ func passkey(r rows.Passkey) store.Passkey {
 	}
 }
 
-func (t *tx) AddPasskey(p store.Passkey) error {
-	return t.did(t.c.queries.AddPasskey(none, rows.AddPasskeyParams{
+func (t *Tx) AddPasskey(p store.Passkey) error {
+	return t.did(t.q.AddPasskey(none, rows.AddPasskeyParams{
 		Account: p.Account[:], Credential: blob(p.Credential), Data: blob(p.Data), Name: p.Name, Added: micros(p.Added), AddedBy: p.AddedBy[:], LastUsed: micros(p.LastUsed), Uses: p.Count,
 	}))
 }
 
-func (t *tx) SavePasskey(p store.Passkey) error {
-	return t.one(t.c.queries.SavePasskey(none, rows.SavePasskeyParams{
+func (t *Tx) SavePasskey(p store.Passkey) error {
+	return t.one(t.q.SavePasskey(none, rows.SavePasskeyParams{
 		Data: blob(p.Data), Name: p.Name, Added: micros(p.Added), AddedBy: p.AddedBy[:], LastUsed: micros(p.LastUsed), Uses: p.Count, Credential: blob(p.Credential),
 	}))
 }
 
-func (t *tx) Passkeys(account store.ID) ([]store.Passkey, error) {
-	list, err := t.c.queries.Passkeys(none, account[:])
+func (t *Tx) Passkeys(account store.ID) ([]store.Passkey, error) {
+	list, err := t.q.Passkeys(none, account[:])
 	return each(list, err, t, passkey)
 }
 
@@ -99,14 +99,14 @@ func approval(r rows.Approval) store.Approval {
 	}
 }
 
-func (t *tx) SaveApproval(a store.Approval) error {
-	return t.did(t.c.queries.SaveApproval(none, rows.SaveApprovalParams{
+func (t *Tx) SaveApproval(a store.Approval) error {
+	return t.did(t.q.SaveApproval(none, rows.SaveApprovalParams{
 		Account: a.Account[:], Reference: a.Reference, At: micros(a.At), Expires: micros(a.Expires), MadeBy: a.By, Revoked: micros(a.Revoked),
 	}))
 }
 
-func (t *tx) Approvals(account store.ID) ([]store.Approval, error) {
-	list, err := t.c.queries.Approvals(none, account[:])
+func (t *Tx) Approvals(account store.ID) ([]store.Approval, error) {
+	list, err := t.q.Approvals(none, account[:])
 	return each(list, err, t, approval)
 }
 
@@ -116,8 +116,8 @@ func agent(r rows.Agent) store.Agent {
 	}
 }
 
-func (t *tx) SaveAgent(a store.Agent) error {
-	return t.did(t.c.queries.SaveAgent(none, rows.SaveAgentParams{
+func (t *Tx) SaveAgent(a store.Agent) error {
+	return t.did(t.q.SaveAgent(none, rows.SaveAgentParams{
 		Account: a.Account[:], Added: micros(a.Added), Removed: micros(a.Removed),
 	}))
 }
@@ -128,25 +128,25 @@ func deskAct(r rows.DeskAct) store.DeskAct {
 	}
 }
 
-func (t *tx) AddDeskAct(d store.DeskAct) error {
-	return t.did(t.c.queries.AddDeskAct(none, rows.AddDeskActParams{
+func (t *Tx) AddDeskAct(d store.DeskAct) error {
+	return t.did(t.q.AddDeskAct(none, rows.AddDeskActParams{
 		ID: d.ID[:], Account: d.Account[:], Reference: d.Reference, Kind: d.Kind, AskedBy: d.AskedBy[:], Asked: micros(d.Asked), AgreedBy: d.AgreedBy[:], Agreed: micros(d.Agreed), Done: micros(d.Done), Expires: micros(d.Expires),
 	}))
 }
 
-func (t *tx) SaveDeskAct(d store.DeskAct) error {
-	return t.one(t.c.queries.SaveDeskAct(none, rows.SaveDeskActParams{
+func (t *Tx) SaveDeskAct(d store.DeskAct) error {
+	return t.one(t.q.SaveDeskAct(none, rows.SaveDeskActParams{
 		Reference: d.Reference, Kind: d.Kind, AskedBy: d.AskedBy[:], Asked: micros(d.Asked), AgreedBy: d.AgreedBy[:], Agreed: micros(d.Agreed), Done: micros(d.Done), Expires: micros(d.Expires), ID: d.ID[:],
 	}))
 }
 
-func (t *tx) DeskActs(account store.ID) ([]store.DeskAct, error) {
-	list, err := t.c.queries.DeskActs(none, account[:])
+func (t *Tx) DeskActs(account store.ID) ([]store.DeskAct, error) {
+	list, err := t.q.DeskActs(none, account[:])
 	return each(list, err, t, deskAct)
 }
 
-func (t *tx) DeskAct(id store.ID) (store.DeskAct, error) {
-	r, err := t.c.queries.DeskAct(none, id[:])
+func (t *Tx) DeskAct(id store.ID) (store.DeskAct, error) {
+	r, err := t.q.DeskAct(none, id[:])
 	return single(r, err, t, deskAct)
 }
 
@@ -156,38 +156,38 @@ func message(r rows.Message) store.Message {
 	}
 }
 
-func (t *tx) AddMessage(m store.Message) error {
-	return t.did(t.c.queries.AddMessage(none, rows.AddMessageParams{
+func (t *Tx) AddMessage(m store.Message) error {
+	return t.did(t.q.AddMessage(none, rows.AddMessageParams{
 		ID: m.ID[:], Account: m.Account[:], Address: m.Address[:], Channel: m.Channel, Kind: m.Kind, Sealed: blob(m.Sealed), Created: micros(m.Created), Next: micros(m.Next), Tries: int64(m.Tries), Sent: micros(m.Sent), GaveUp: micros(m.GaveUp), Why: m.Why,
 	}))
 }
 
-func (t *tx) SaveMessage(m store.Message) error {
-	return t.one(t.c.queries.SaveMessage(none, rows.SaveMessageParams{
+func (t *Tx) SaveMessage(m store.Message) error {
+	return t.one(t.q.SaveMessage(none, rows.SaveMessageParams{
 		Address: m.Address[:], Channel: m.Channel, Kind: m.Kind, Sealed: blob(m.Sealed), Created: micros(m.Created), Next: micros(m.Next), Tries: int64(m.Tries), Sent: micros(m.Sent), GaveUp: micros(m.GaveUp), Why: m.Why, ID: m.ID[:],
 	}))
 }
 
-func (t *tx) Messages(account store.ID) ([]store.Message, error) {
-	list, err := t.c.queries.Messages(none, account[:])
+func (t *Tx) Messages(account store.ID) ([]store.Message, error) {
+	list, err := t.q.Messages(none, account[:])
 	return each(list, err, t, message)
 }
 
-func (t *tx) FindAddresses(kind, value string) ([]store.Address, error) {
-	list, err := t.c.queries.FindAddresses(none, rows.FindAddressesParams{Kind: kind, Value: value})
+func (t *Tx) FindAddresses(kind, value string) ([]store.Address, error) {
+	list, err := t.q.FindAddresses(none, rows.FindAddressesParams{Kind: kind, Value: value})
 	return each(list, err, t, address)
 }
 
-func (t *tx) DropAddress(account, id store.ID) error {
-	return t.one(t.c.queries.DropAddress(none, rows.DropAddressParams{Account: account[:], ID: id[:]}))
+func (t *Tx) DropAddress(account, id store.ID) error {
+	return t.one(t.q.DropAddress(none, rows.DropAddressParams{Account: account[:], ID: id[:]}))
 }
 
-func (t *tx) ReplaceRecoveryCodes(account store.ID, codes []store.RecoveryCode) error {
-	if err := t.did(t.c.queries.DropRecoveryCodes(none, account[:])); err != nil {
+func (t *Tx) ReplaceRecoveryCodes(account store.ID, codes []store.RecoveryCode) error {
+	if err := t.did(t.q.DropRecoveryCodes(none, account[:])); err != nil {
 		return err
 	}
 	for _, c := range codes {
-		err := t.did(t.c.queries.AddRecoveryCode(none, rows.AddRecoveryCodeParams{
+		err := t.did(t.q.AddRecoveryCode(none, rows.AddRecoveryCodeParams{
 			Account: account[:], Hash: c.Hash[:], Created: micros(c.Created), Used: micros(c.Used),
 		}))
 		if err != nil {
@@ -197,37 +197,37 @@ func (t *tx) ReplaceRecoveryCodes(account store.ID, codes []store.RecoveryCode) 
 	return nil
 }
 
-func (t *tx) UseRecoveryCode(account store.ID, hash [32]byte, at time.Time) error {
-	return t.one(t.c.queries.UseRecoveryCode(none, rows.UseRecoveryCodeParams{Used: micros(at), Account: account[:], Hash: hash[:]}))
+func (t *Tx) UseRecoveryCode(account store.ID, hash [32]byte, at time.Time) error {
+	return t.one(t.q.UseRecoveryCode(none, rows.UseRecoveryCodeParams{Used: micros(at), Account: account[:], Hash: hash[:]}))
 }
 
-func (t *tx) Passkey(credential []byte) (store.Passkey, error) {
-	r, err := t.c.queries.Passkey(none, blob(credential))
+func (t *Tx) Passkey(credential []byte) (store.Passkey, error) {
+	r, err := t.q.Passkey(none, blob(credential))
 	return single(r, err, t, passkey)
 }
 
-func (t *tx) DropPasskey(account store.ID, credential []byte) error {
-	return t.one(t.c.queries.DropPasskey(none, rows.DropPasskeyParams{Account: account[:], Credential: blob(credential)}))
+func (t *Tx) DropPasskey(account store.ID, credential []byte) error {
+	return t.one(t.q.DropPasskey(none, rows.DropPasskeyParams{Account: account[:], Credential: blob(credential)}))
 }
 
-func (t *tx) Agent(account store.ID) (store.Agent, error) {
-	r, err := t.c.queries.Agent(none, account[:])
+func (t *Tx) Agent(account store.ID) (store.Agent, error) {
+	r, err := t.q.Agent(none, account[:])
 	return single(r, err, t, agent)
 }
 
-func (t *tx) Agents() ([]store.Agent, error) {
-	list, err := t.c.queries.Agents(none)
+func (t *Tx) Agents() ([]store.Agent, error) {
+	list, err := t.q.Agents(none)
 	return each(list, err, t, agent)
 }
 
-func (t *tx) DueMessages(now time.Time, limit int) ([]store.Message, error) {
-	list, err := t.c.queries.DueMessages(none, rows.DueMessagesParams{Next: micros(now), Limit: int64(limit)})
+func (t *Tx) DueMessages(now time.Time, limit int) ([]store.Message, error) {
+	list, err := t.q.DueMessages(none, rows.DueMessagesParams{Next: micros(now), Most: int32(limit)})
 	return each(list, err, t, message)
 }
 
 // trimPeople is Trim for what this file keeps.
-func (t *tx) trimPeople(before int64) error {
-	q := t.c.queries
+func (t *Tx) trimPeople(before int64) error {
+	q := t.q
 	return errors.Join(
 		t.did(q.TrimRecoveries(none, before)), t.did(q.TrimApprovals(none, before)),
 		t.did(q.TrimDeskActs(none, before)), t.did(q.TrimMessages(none, before)))
@@ -236,7 +236,7 @@ func (t *tx) trimPeople(before int64) error {
 // CloseAccount names every table: a test looks for the account in all there are.
 // What an agent asked for or agreed to at other accounts is those accounts', and
 // stays.
-func (t *tx) CloseAccount(id store.ID) error {
+func (t *Tx) CloseAccount(id store.ID) error {
 	a, err := t.Subject(id)
 	if err != nil {
 		return err
@@ -244,8 +244,8 @@ func (t *tx) CloseAccount(id store.ID) error {
 	if a.Ghost {
 		return store.ErrNotFound
 	}
-	t.changed = append(t.changed, id)
-	q, of := t.c.queries, id[:]
+	t.Changed = append(t.Changed, id)
+	q, of := t.q, id[:]
 	for _, drop := range []error{
 		q.CloseDevices(none, of), q.CloseSessions(none, of), q.CloseLedger(none, of), q.CloseRequests(none, of), q.ClosePasses(none, of),
 		q.CloseAddresses(none, of), q.CloseRecoveryCodes(none, of), q.CloseRecoveries(none, of), q.ClosePasskeys(none, of),

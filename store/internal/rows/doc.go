@@ -1,0 +1,4 @@
+// Package rows is made by sqlc from store/queries.sql; see sqlc.yaml.
+package rows
+
+//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f ../../../sqlc.yaml
