@@ -86,9 +86,7 @@ func (c *conn) PrepareContext(_ context.Context, query string) (*sql.Stmt, error
 	if p, ok := c.prepared[query]; ok {
 		return p, nil
 	}
-	// The shared queries number their parameters $1, which SQLite takes for a
-	// name; its own form is ?1.
-	p, err := c.one.PrepareContext(context.Background(), strings.ReplaceAll(query, "$", "?"))
+	p, err := c.one.PrepareContext(context.Background(), parameters(query))
 	if err == nil {
 		c.prepared[query] = p
 	}
@@ -122,4 +120,25 @@ func (c *conn) QueryRowContext(ctx context.Context, query string, args ...any) *
 func (c *conn) exec(statement string) error {
 	_, err := c.ExecContext(context.Background(), statement)
 	return err
+}
+
+// parameters turns the shared queries' $1, which SQLite takes for a name, into
+// ?1, and into ? where they come in order: the driver looks a numbered one up
+// by its text for every row it is given.
+func parameters(query string) string {
+	inOrder := 0
+	for i, part := range strings.Split(query, "$") {
+		if i == 0 {
+			continue
+		}
+		digits := len(part) - len(strings.TrimLeft(part, "0123456789"))
+		if part[:digits] != strconv.Itoa(i) {
+			return strings.ReplaceAll(query, "$", "?")
+		}
+		inOrder = i
+	}
+	for i := inOrder; i > 0; i-- { // from the last: $1 begins $12
+		query = strings.Replace(query, "$"+strconv.Itoa(i), "?", 1)
+	}
+	return query
 }

@@ -29,3 +29,17 @@ func TestQueriesAreSQLitesToo(t *testing.T) {
 		p.Close()
 	}
 }
+
+func TestParameters(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"COMMIT", "COMMIT"},
+		{"a = $1", "a = ?"},
+		{"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{"a < $1 OR b < $1", "a < ?1 OR b < ?1"},
+		{"a = $2 AND b = $1", "a = ?2 AND b = ?1"},
+	} {
+		if got := parameters(c.in); got != c.want {
+			t.Errorf("%q became %q, want %q", c.in, got, c.want)
+		}
+	}
+}
