@@ -80,10 +80,13 @@ func (p *person) comeBack(address string) (time.Duration, error) {
 
 // crowd is so many people, those there are and others that are made.
 func (b *bench) crowd(n int) ([]*person, error) {
-	all := slices.Clone(b.people[:min(n, len(b.people))])
-	have := len(all)
-	all = append(all, make([]*person, n-have)...)
-	f, err := newFleet(b.server.address, atOnce)
+	return signUps(b.server.address, b.people[:min(n, len(b.people))], n)
+}
+
+// signUps makes people until there are n beside those given.
+func signUps(address string, have []*person, n int) ([]*person, error) {
+	all := append(slices.Clone(have), make([]*person, n-len(have))...)
+	f, err := newFleet(address, atOnce)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (b *bench) crowd(n int) ([]*person, error) {
 	var done sync.WaitGroup
 	for who, c := range f.conns {
 		done.Go(func() {
-			for i := have + who; i < n && failed[who] == nil; i += atOnce {
+			for i := len(have) + who; i < n && failed[who] == nil; i += atOnce {
 				all[i], failed[who] = signUp(c, i)
 			}
 		})

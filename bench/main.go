@@ -33,6 +33,7 @@ type bench struct {
 	runs    int
 	seconds time.Duration
 	pairs   int
+	size    int
 	parts   []part
 	cores   cores
 	log     io.Writer
@@ -67,6 +68,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&b.runs, "runs", 3, "`how many` runs; the one in the middle counts")
 	f.DurationVar(&b.seconds, "time", 4*time.Second, "`how long` each run is")
 	f.IntVar(&b.pairs, "pairs", 5000, "`how many` pairs of sign-ins are timed")
+	f.IntVar(&b.size, "size", 1_000_000, "`how many` accounts a large store has")
 	f.StringVar(&only, "only", "", "only the parts with these `names`, with commas: "+strings.Join(names(), ","))
 	f.BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -74,8 +76,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.seconds < time.Second {
-		return fmt.Errorf("want at least %d accounts, one run of a second and one pair", atOnce)
+	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.size < probed || b.seconds < time.Second {
+		return fmt.Errorf("want at least %d accounts, one run of a second, one pair and %d accounts in a large store", atOnce, probed)
 	}
 	var err error
 	if b.parts, err = wanted(only); err != nil {
@@ -132,26 +134,8 @@ func (b *bench) all(accounts int) (err error) {
 // populate makes the accounts and what strangers need.
 func (b *bench) populate(accounts int) error {
 	fmt.Fprintf(b.log, "bench: %s; making %d accounts\n", b.cores, accounts)
-	b.people = make([]*person, accounts)
-	f, err := newFleet(b.server.address, atOnce)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	failed := make(chan error, atOnce)
-	for who, c := range f.conns {
-		go func() {
-			var err error
-			for n := who; n < accounts && err == nil; n += atOnce {
-				b.people[n], err = signUp(c, n)
-			}
-			failed <- err
-		}()
-	}
-	for range f.conns {
-		err = errors.Join(err, <-failed)
-	}
-	if err != nil {
+	var err error
+	if b.people, err = signUps(b.server.address, nil, accounts); err != nil {
 		return err
 	}
 	for range 1024 {
@@ -191,6 +175,7 @@ var parts = []part{
 	{"attack", (*bench).partAttack},
 	{"ended", (*bench).partEnded},
 	{"start", (*bench).partStart},
+	{"size", (*bench).partSize},
 }
 
 func names() []string {
