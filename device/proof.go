@@ -35,6 +35,7 @@ type Request struct {
 	URL    string // scheme, host and path
 	Nonce  string // of the server
 	Body   []byte
+	Token  string    // the access token beside it, for a service (RFC 9449 §4.2, "ath")
 	Time   time.Time // by the device's clock
 }
 
@@ -44,7 +45,8 @@ type claims struct {
 	URL    string `json:"htu"`
 	Time   int64  `json:"iat"` // Unix seconds
 	Nonce  string `json:"nonce,omitempty"`
-	Body   string `json:"bh"` // base64url of the body's SHA-256
+	Body   string `json:"bh"`            // base64url of the body's SHA-256
+	Token  string `json:"ath,omitempty"` // base64url of the access token's SHA-256
 }
 
 const proofType = "dpop+jwt"
@@ -59,7 +61,11 @@ func (k Key) Sign(r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	payload, err := json.Marshal(claims{rand.Text(), r.Method, r.URL, r.Time.Unix(), r.Nonce, bodyHash(r.Body)})
+	c := claims{ID: rand.Text(), Method: r.Method, URL: r.URL, Time: r.Time.Unix(), Nonce: r.Nonce, Body: bodyHash(r.Body)}
+	if r.Token != "" {
+		c.Token = bodyHash([]byte(r.Token))
+	}
+	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
@@ -72,15 +78,27 @@ func (k Key) Sign(r Request) (string, error) {
 
 func bodyHash(b []byte) string { return base64.RawURLEncoding.EncodeToString(sum(b)) }
 
+// HashOf reports whether a proof's text is the base64url of the SHA-256 of b.
+func HashOf(b []byte, text string) bool {
+	return subtle.ConstantTimeCompare([]byte(text), []byte(bodyHash(b))) == 1
+}
+
 // Expectation is what a proof must be for.
 type Expectation struct {
 	Method string
 	URL    string
 	Body   []byte
+	Token  string // the access token it must name; empty: none is asked for
+
+	// LaterBody leaves the body to the caller, who holds it against
+	// Seen.Body: a service reads it only when the rest is right, and serves
+	// clients that know RFC 9449 alone and say nothing of the body.
+	LaterBody bool
 }
 
 // Seen is what a proof says.
 type Seen struct {
+	Body       string // base64url of the body's SHA-256; empty when it is not said
 	Thumbprint [32]byte
 	Time       time.Time // by the device's clock
 	Nonce      string
@@ -125,12 +143,15 @@ func verify(proof string, want Expectation, read func(header string) (public, er
 	if err := json.Unmarshal(text, &c); err != nil {
 		return Seen{}, ErrProof
 	}
-	if c.Method != want.Method || c.URL != want.URL || subtle.ConstantTimeCompare([]byte(c.Body), []byte(bodyHash(want.Body))) != 1 || c.ID == "" {
+	if c.Method != want.Method || c.URL != want.URL || c.ID == "" {
+		return Seen{}, ErrProof
+	}
+	if !want.LaterBody && !HashOf(want.Body, c.Body) || want.Token != "" && !HashOf([]byte(want.Token), c.Token) {
 		return Seen{}, ErrProof
 	}
 	// A signature can be given in two forms; the signed content cannot.
 	id := sha256.Sum256(append(by.thumb[:len(by.thumb):len(by.thumb)], text...))
-	return Seen{Thumbprint: by.thumb, Time: time.Unix(c.Time, 0), Nonce: c.Nonce, ID: [16]byte(id[:16])}, nil
+	return Seen{Body: c.Body, Thumbprint: by.thumb, Time: time.Unix(c.Time, 0), Nonce: c.Nonce, ID: [16]byte(id[:16])}, nil
 }
 
 // base64url refuses what has more than one encoding.

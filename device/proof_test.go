@@ -87,19 +87,58 @@ func TestProof(t *testing.T) {
 func TestProofIsForOneMessage(t *testing.T) {
 	p := sign(t, newTestKey(t), request)
 	for name, want := range map[string]Expectation{
-		"method":       {"GET", request.URL, body},
-		"method case":  {"post", request.URL, body},
-		"scheme":       {"POST", "http://id.example.org/v1/sign-in/start", body},
-		"host":         {"POST", "https://id.example.com/v1/sign-in/start", body},
-		"path":         {"POST", "https://id.example.org/v1/sign-in/finish", body},
-		"slash":        {"POST", request.URL + "/", body},
-		"body":         {"POST", request.URL, []byte(`{"account":"jnae@example.org"}`)},
-		"body's end":   {"POST", request.URL, append([]byte{}, append(body, '\n')...)},
-		"without body": {"POST", request.URL, nil},
+		"method":       {Method: "GET", URL: request.URL, Body: body},
+		"method case":  {Method: "post", URL: request.URL, Body: body},
+		"scheme":       {Method: "POST", URL: "http://id.example.org/v1/sign-in/start", Body: body},
+		"host":         {Method: "POST", URL: "https://id.example.com/v1/sign-in/start", Body: body},
+		"path":         {Method: "POST", URL: "https://id.example.org/v1/sign-in/finish", Body: body},
+		"slash":        {Method: "POST", URL: request.URL + "/", Body: body},
+		"body":         {Method: "POST", URL: request.URL, Body: []byte(`{"account":"jnae@example.org"}`)},
+		"body's end":   {Method: "POST", URL: request.URL, Body: append([]byte{}, append(body, '\n')...)},
+		"without body": {Method: "POST", URL: request.URL, Body: nil},
 	} {
 		if _, err := verified(t, p, want); !errors.Is(err, ErrProof) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A service holds a proof against the token beside it (RFC 9449 §7), and
+// reads the body later.
+func TestProofForAService(t *testing.T) {
+	k := newTestKey(t)
+	r := request
+	r.Token, r.Nonce = "a.b.c", ""
+	p := sign(t, k, r)
+	want := wanted
+	want.Token = r.Token
+	if seen, err := verified(t, p, want); err != nil || !HashOf(body, seen.Body) || HashOf(body[1:], seen.Body) {
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	without := sign(t, k, request)
+	for name, c := range map[string]struct {
+		proof, token string
+	}{
+		"another token": {p, "a.b.d"}, "a part of it": {p, "a.b"}, "a proof without one": {without, r.Token},
+	} {
+		want := want
+		want.Token = c.token
+		if _, err := verified(t, c.proof, want); !errors.Is(err, ErrProof) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	want.Body, want.LaterBody = nil, true
+	if seen, err := verified(t, p, want); err != nil || !HashOf(body, seen.Body) {
+		t.Errorf("with the body for later: %+v, %v", seen, err)
+	}
+	bare := forged(t, map[string]any{"alg": "ES256", "typ": proofType, "jwk": jwk(t, &k.private.PublicKey)},
+		map[string]any{"jti": "one", "htm": request.Method, "htu": request.URL, "iat": 1772366400, "ath": bodyHash([]byte(r.Token))}, es256(t, k.private))
+	if seen, err := verified(t, bare, want); err != nil || seen.Body != "" {
+		t.Errorf("of RFC 9449 alone: %+v, %v", seen, err)
+	}
+	want.LaterBody = false
+	if _, err := verified(t, bare, want); !errors.Is(err, ErrProof) {
+		t.Errorf("without the body's hash, where it is asked for: %v", err)
 	}
 }
 

@@ -1,0 +1,169 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// What is called of the account server (docs/protocol.md, "For services").
+const (
+	pathPoll    = "/ssf/poll"
+	pathVerify  = "/ssf/verify"
+	pathApplied = "/ssf/applied"
+)
+
+const (
+	// pollTime is how long one poll may take: the account server holds it for
+	// 25 seconds at most.
+	pollTime = 40 * time.Second
+	callTime = 10 * time.Second
+	// mostSignals is how many are asked for at one time.
+	mostSignals = 128
+	maxAnswer   = mostSignals*maxSignal + maxHeaders
+	// firstPause and lastPause are between failures. The last is short: while
+	// signals are not heard, changes are not known here.
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+	// pingEvery is how often a pushed stream is asked to prove that it arrives.
+	pingEvery = 25 * time.Second
+)
+
+func longer(d time.Duration) time.Duration { return min(2*d, lastPause) }
+
+// spread is a time around d, so that services do not come back together.
+func spread(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2+1) + d/4 }
+
+// pollAsk is a poll (RFC 8936 §2.2).
+type pollAsk struct {
+	MaxEvents         int                   `json:"maxEvents"`
+	ReturnImmediately bool                  `json:"returnImmediately"`
+	Ack               []string              `json:"ack,omitempty"`
+	Refused           map[string]refusedSet `json:"setErrs,omitempty"`
+}
+
+type refusedSet struct {
+	Code string `json:"err"`
+	Text string `json:"description"`
+}
+
+// pollAnswer is its answer (§2.3).
+type pollAnswer struct {
+	Sets map[string]string `json:"sets"`
+	More bool              `json:"moreAvailable"`
+}
+
+// poll asks for signals, applies them, and acknowledges them with the next
+// question. What an answer lost takes with it comes again.
+func (v *Verifier) poll(ctx context.Context) {
+	ask := pollAsk{MaxEvents: mostSignals}
+	wait := firstPause
+	for ctx.Err() == nil {
+		var got pollAnswer
+		began := v.clock.mono()
+		err := v.call(ctx, pathPoll, pollTime, ask, &got)
+		if err == nil {
+			ask.Ack, ask.Refused, err = v.takeAll(ctx, got.Sets)
+		}
+		if err == nil {
+			v.state.contact(v.clock.mono())
+			wait = firstPause
+			// A server that does not hold a poll is not asked in a loop.
+			if len(got.Sets) > 0 || v.clock.mono()-began > firstPause {
+				continue
+			}
+		} else if ctx.Err() == nil {
+			v.fails(pathPoll, err)
+			wait = longer(wait)
+		}
+		pause(ctx, spread(wait))
+	}
+}
+
+func (v *Verifier) fails(path string, err error) {
+	v.state.fails(err)
+	v.log.Warn("the account server could not be asked", "path", path, "error", err)
+}
+
+// ping asks the account server, which pushes, for verification events (SSF
+// §8.1.4), so that the silence of a broken way differs from that of no changes.
+func (v *Verifier) ping(ctx context.Context) {
+	wait := firstPause
+	for ctx.Err() == nil {
+		err := v.call(ctx, pathVerify, callTime, map[string]string{"state": rand.Text()}, nil)
+		switch {
+		case err == nil:
+			wait = firstPause
+			pause(ctx, spread(pingEvery))
+		case ctx.Err() == nil:
+			v.fails(pathVerify, err)
+			wait = longer(wait)
+			pause(ctx, spread(wait))
+		}
+	}
+}
+
+// call makes a call with the service's credential. A nil out wants no body.
+func (v *Verifier) call(ctx context.Context, path string, limit time.Duration, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	secret, err := v.secret()
+	if err != nil {
+		return fmt.Errorf("the service's credential: %w", err)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, v.issuer+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+secret)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
+	a, err := v.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	v.readDate(a.Header)
+	got, err := readAll(a.Body, maxAnswer)
+	switch {
+	case a.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("POST %s: the account server does not know this credential: register the service anew (readmit admin service add)", path)
+	case a.StatusCode/100 != 2:
+		return fmt.Errorf("POST %s: status %d", path, a.StatusCode)
+	case err != nil:
+		return fmt.Errorf("POST %s: %w", path, err)
+	case out == nil:
+		return nil
+	}
+	if err := json.Unmarshal(got, out); err != nil {
+		return fmt.Errorf("POST %s: the answer is not of the protocol's form: %w", path, err)
+	}
+	return nil
+}
+
+var errLong = errors.New("the answer is longer than it may be")
+
+func readAll(r io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, errLong
+	}
+	return b, err
+}
+
+func (v *Verifier) readDate(h http.Header) {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		v.clock.set(date)
+	}
+}
