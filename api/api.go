@@ -65,12 +65,14 @@ const (
 )
 
 // Problem is an error answer (RFC 9457), content type application/problem+json.
+// Title and Detail are English for people; Code and Reason are for programs.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`
 	Code      int    `json:"code"`
+	Reason    string `json:"reason,omitempty"`    // one of the Reason words; none on a refusal
 	Reference string `json:"reference,omitempty"` // short, to read aloud
 	Incident  string `json:"incident,omitempty"`  // sealed; only the server can open it
 }

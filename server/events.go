@@ -116,7 +116,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	var n *watcher
 	if err == nil {
 		if n = s.watchers.add(a.Account.ID, a.Session.ID); n == nil {
-			err = problem(http.StatusTooManyRequests, api.TooMany, "Too many streams of events", "Close some of the account's pages.")
+			err = problem(http.StatusTooManyRequests, api.TooMany, api.ReasonStreams, "Too many streams of events", "Close some of the account's pages.")
 		}
 	}
 	if err != nil {

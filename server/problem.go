@@ -22,8 +22,8 @@ import (
 	"readmit.dev/readmit/store"
 )
 
-func problem(status, code int, title, detail string) *api.Problem {
-	return &api.Problem{Type: "about:blank", Title: title, Status: status, Code: code, Detail: detail}
+func problem(status, code int, reason, title, detail string) *api.Problem {
+	return &api.Problem{Type: "about:blank", Title: title, Status: status, Code: code, Reason: reason, Detail: detail}
 }
 
 // decode reads a body strictly: one JSON value, no unknown keys.
@@ -39,7 +39,62 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-var malformed = problem(http.StatusBadRequest, api.BadRequest, "The message is not of the protocol's form", "See docs/protocol.md.")
+var malformed = problem(http.StatusBadRequest, api.BadRequest, api.ReasonForm, "The message is not of the protocol's form", "See docs/protocol.md.")
+
+// known are the errors that callers are told of, in their own words.
+var known = []struct {
+	err    error
+	code   int
+	reason string
+}{
+	{signin.ErrForm, api.BadRequest, api.ReasonForm},
+	{account.ErrRecord, api.BadRequest, api.ReasonForm},
+	{explain.ErrEvidence, api.BadRequest, api.ReasonForm},
+
+	{account.ErrTaken, api.NotPossible, api.ReasonTaken},
+	{account.ErrInvitation, api.NotPossible, api.ReasonInvitation},
+	{account.ErrIdentifier, api.NotPossible, api.ReasonIdentifier},
+	{account.ErrNoAccount, api.NotPossible, api.ReasonNoAccount},
+	{signin.ErrOver, api.NotPossible, api.ReasonAttemptOver},
+	{account.ErrGrant, api.NotPossible, api.ReasonGrant},
+	{session.ErrNone, api.NotPossible, api.ReasonNoSession},
+	{account.ErrNoDevice, api.NotPossible, api.ReasonNoDevice},
+	{account.ErrThisDevice, api.NotPossible, api.ReasonThisDevice},
+	{account.ErrSameName, api.NotPossible, api.ReasonSameName},
+	{account.ErrNoRequest, api.NotPossible, api.ReasonNoRequest},
+	{account.ErrAddress, api.NotPossible, api.ReasonAddress},
+	{account.ErrAddresses, api.NotPossible, api.ReasonAddresses},
+	{account.ErrAddressKnown, api.NotPossible, api.ReasonAddressKnown},
+	{account.ErrNoAddress, api.NotPossible, api.ReasonNoAddress},
+	{account.ErrNoMail, api.NotPossible, api.ReasonNoSender},
+	{account.ErrNoSMS, api.NotPossible, api.ReasonNoSender},
+	{recovery.ErrCase, api.NotPossible, api.ReasonNoCase},
+	{recovery.ErrNone, api.NotPossible, api.ReasonNoRecovery},
+	{recovery.ErrGiven, api.NotPossible, api.ReasonGiven},
+	{recovery.ErrFresh, api.NotPossible, api.ReasonFresh},
+	{desk.ErrNoAgent, api.NotPossible, api.ReasonNoAgent},
+	{desk.ErrFresh, api.NotPossible, api.ReasonFresh},
+	{desk.ErrNoAccount, api.NotPossible, api.ReasonNoAccount},
+	{desk.ErrOwn, api.NotPossible, api.ReasonOwn},
+	{desk.ErrNotApproved, api.NotPossible, api.ReasonNotApproved},
+	{desk.ErrNoIncident, api.NotPossible, api.ReasonNoIncident},
+	{desk.ErrNoAct, api.NotPossible, api.ReasonNoAct},
+	{desk.ErrSame, api.NotPossible, api.ReasonSameAgent},
+	{explain.ErrNoSuch, api.NotPossible, api.ReasonNoIncident},
+	{incident.ErrUnknown, api.NotPossible, api.ReasonNotIncident},
+	{incident.ErrTooOld, api.NotPossible, api.ReasonTooOld},
+	{passkey.ErrName, api.NotPossible, api.ReasonNumbered},
+	{passkey.ErrFresh, api.NotPossible, api.ReasonFresh},
+	{passkey.ErrMany, api.NotPossible, api.ReasonPasskeys},
+	{passkey.ErrKnown, api.NotPossible, api.ReasonPasskeyKnown},
+	{passkey.ErrNone, api.NotPossible, api.ReasonNoPasskey},
+
+	{account.ErrSlow, api.TooMany, api.ReasonSignUps},
+	{account.ErrCodesSlow, api.TooMany, api.ReasonCodesSent},
+	{explain.ErrSlow, api.TooMany, api.ReasonSlow},
+	{recovery.ErrSlow, api.TooMany, api.ReasonSlow},
+	{desk.ErrSlow, api.TooMany, api.ReasonAsked},
+}
 
 // answer sends a value or what an error may be told as; it is the only place
 // where an error becomes an answer. It returns the status.
@@ -84,23 +139,17 @@ func (s *Server) toProblem(err error) *api.Problem {
 	if r := new(gate.Refusal); errors.As(err, &r) {
 		return s.refused(r)
 	}
-	for _, known := range []error{
-		signin.ErrOver, session.ErrNone, account.ErrInvitation, account.ErrIdentifier, account.ErrTaken, account.ErrNoDevice,
-		account.ErrNoRequest, account.ErrNoAccount, account.ErrGrant, account.ErrAddress, account.ErrAddresses, account.ErrAddressKnown, account.ErrNoAddress,
-		account.ErrNoMail, account.ErrNoSMS, recovery.ErrCase, recovery.ErrNone, recovery.ErrGiven, recovery.ErrFresh,
-		desk.ErrNoAgent, desk.ErrFresh, desk.ErrNoAccount, desk.ErrOwn, desk.ErrNotApproved, desk.ErrNoIncident, desk.ErrNoAct, desk.ErrSame, explain.ErrNoSuch, incident.ErrUnknown, incident.ErrTooOld,
-		passkey.ErrName, passkey.ErrFresh, passkey.ErrMany, passkey.ErrKnown, passkey.ErrNone,
-		account.ErrThisDevice, account.ErrSameName,
-	} {
-		if errors.Is(err, known) {
-			return problem(http.StatusConflict, api.NotPossible, "This is not possible now", known.Error())
+	for _, row := range known {
+		if !errors.Is(err, row.err) {
+			continue
 		}
-	}
-	switch {
-	case errors.Is(err, signin.ErrForm), errors.Is(err, account.ErrRecord), errors.Is(err, explain.ErrEvidence):
-		return malformed
-	case errors.Is(err, account.ErrSlow), errors.Is(err, account.ErrCodesSlow), errors.Is(err, explain.ErrSlow), errors.Is(err, recovery.ErrSlow), errors.Is(err, desk.ErrSlow):
-		return problem(http.StatusTooManyRequests, api.TooMany, "Too many of these", err.Error())
+		switch row.code {
+		case api.BadRequest:
+			return malformed
+		case api.TooMany:
+			return problem(http.StatusTooManyRequests, api.TooMany, row.reason, "Too many of these", row.err.Error())
+		}
+		return problem(http.StatusConflict, api.NotPossible, row.reason, "This is not possible now", row.err.Error())
 	}
 	// Everything else is the service's own fault, and said to be.
 	if !errors.Is(err, store.ErrUnavailable) {
@@ -108,7 +157,7 @@ func (s *Server) toProblem(err error) *api.Problem {
 	} else {
 		s.log.Error("store unavailable", "error", err)
 	}
-	p := problem(http.StatusServiceUnavailable, api.Unavailable, "The account server cannot do its work now", "Your password was not checked. Try again in a few minutes.")
+	p := problem(http.StatusServiceUnavailable, api.Unavailable, api.ReasonFault, "The account server cannot do its work now", "Your password was not checked. Try again in a few minutes.")
 	p.Type = s.url + api.PathCauses + "service-fault"
 	return p
 }

@@ -217,7 +217,7 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set(api.HeaderNonce, s.nonces.Issue())
 		if r.Method == http.MethodPost && s.fromElsewhere(r) {
-			s.fail(w, problem(http.StatusForbidden, api.BadRequest, "This message comes from another site", "Messages of a browser are taken from the server's own pages alone."))
+			s.fail(w, problem(http.StatusForbidden, api.BadRequest, api.ReasonElsewhere, "This message comes from another site", "Messages of a browser are taken from the server's own pages alone."))
 			return
 		}
 		if own, pattern := mux.Handler(r); pattern == "" {
@@ -245,10 +245,10 @@ func (s *Server) noSuch(w http.ResponseWriter, r *http.Request, own http.Handler
 	}
 	said := verdict{header: http.Header{}}
 	own.ServeHTTP(&said, r)
-	p := problem(http.StatusNotFound, api.BadRequest, "There is nothing at this address", "See docs/protocol.md for the paths of the account server.")
+	p := problem(http.StatusNotFound, api.BadRequest, api.ReasonNoPath, "There is nothing at this address", "See docs/protocol.md for the paths of the account server.")
 	if said.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", said.header.Get("Allow"))
-		p = problem(http.StatusMethodNotAllowed, api.BadRequest, "This method is not for this address", "This address takes "+said.header.Get("Allow")+".")
+		p = problem(http.StatusMethodNotAllowed, api.BadRequest, api.ReasonMethod, "This method is not for this address", "This address takes "+said.header.Get("Allow")+".")
 	}
 	s.fail(w, p)
 }
@@ -280,10 +280,10 @@ func (s *Server) timed(path string, f outcome) http.HandlerFunc {
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
-		return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, "The message is too long", "No message of the protocol has more than 16 KiB.")
+		return nil, problem(http.StatusRequestEntityTooLarge, api.BadRequest, api.ReasonTooLong, "The message is too long", "No message of the protocol has more than 16 KiB.")
 	}
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, api.BadRequest, "The message could not be read", "")
+		return nil, problem(http.StatusBadRequest, api.BadRequest, api.ReasonUnread, "The message could not be read", "")
 	}
 	return body, nil
 }
@@ -311,14 +311,14 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h hand
 	}
 	seen, err := s.proofs.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
 	if err != nil {
-		return nil, problem(http.StatusUnauthorized, api.BadRequest, "The message is not signed as it must be",
+		return nil, problem(http.StatusUnauthorized, api.BadRequest, api.ReasonUnsigned, "The message is not signed as it must be",
 			"Sign method, address ("+s.url+path+") and body with the device's key (docs/protocol.md, proofs).")
 	}
 	switch err := s.nonces.Spend(seen.Nonce, seen.ID); {
 	case errors.Is(err, device.ErrStale), errors.Is(err, device.ErrReplayed):
-		return nil, problem(http.StatusUnauthorized, api.StaleProof, "The signature is not fresh", "Sign again with the nonce of this answer.")
+		return nil, problem(http.StatusUnauthorized, api.StaleProof, api.ReasonStale, "The signature is not fresh", "Sign again with the nonce of this answer.")
 	case err != nil:
-		return nil, problem(http.StatusServiceUnavailable, api.TooMany, "Too many messages at once", "Try again in a minute.")
+		return nil, problem(http.StatusServiceUnavailable, api.TooMany, api.ReasonBusy, "Too many messages at once", "Try again in a minute.")
 	}
 	return h(r.Context(), call{body, gate.Caller{Key: seen.Thumbprint, Time: seen.Time, Address: s.address(r)}})
 }
@@ -381,7 +381,7 @@ func (s *Server) enter(ctx context.Context, identifier string, by store.Thumbpri
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
 	default:
-		return nil, problem(http.StatusServiceUnavailable, api.TooMany, "Too many sign-ins at once", "Your password was not checked. Try again in a minute.")
+		return nil, problem(http.StatusServiceUnavailable, api.TooMany, api.ReasonBusy, "Too many sign-ins at once", "Your password was not checked. Try again in a minute.")
 	}
 	select {
 	case s.lane <- struct{}{}:

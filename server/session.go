@@ -85,7 +85,7 @@ func (s *Server) whoAmI(w http.ResponseWriter, r *http.Request) {
 	}
 	claims, err := s.sessions.Check(token)
 	if err != nil {
-		s.fail(w, problem(http.StatusUnauthorized, api.BadRequest, "There is no valid access token in this request", "Get a fresh one: readmit token."))
+		s.fail(w, problem(http.StatusUnauthorized, api.BadRequest, api.ReasonNoToken, "There is no valid access token in this request", "Get a fresh one: readmit token."))
 		return
 	}
 	s.answer(w, api.WhoAmI{Account: claims.Account, Subject: claims.Subject, Session: claims.Session, Device: claims.Device, Expires: claims.Expires}, nil)
@@ -338,7 +338,7 @@ func (s *Server) explainTo(ctx context.Context, in api.Explain, by gate.Caller) 
 	if in.Incident == "" {
 		ref, ok := api.NormaliseReference(in.Reference)
 		if !ok {
-			return cause.Report{}, problem(http.StatusBadRequest, api.BadRequest, "This is neither an incident nor a reference", "A reference has the form 4K7Q-9FXM.")
+			return cause.Report{}, problem(http.StatusBadRequest, api.BadRequest, api.ReasonReference, "This is neither an incident nor a reference", "A reference has the form 4K7Q-9FXM.")
 		}
 		ask.Reference = ref
 	}

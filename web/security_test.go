@@ -156,7 +156,7 @@ func TestSecurity(t *testing.T) {
 		run(laptop, chromedp.Evaluate[chromedp.Void](`{
 			const ask = window.fetch;
 			window.fetch = (to, how) => to === "/v1/recovery/codes" && !how.body.includes('"grant"')
-				? Promise.resolve(new Response('{"code": 4090, "title": "Not possible now", "detail": "this needs a fresh proof of the password"}', {status: 409, headers: {"Content-Type": "application/problem+json"}}))
+				? Promise.resolve(new Response('{"code": 4090, "title": "Not possible now", "reason": "fresh"}', {status: 409, headers: {"Content-Type": "application/problem+json"}}))
 				: ask(to, how);
 		}; undefined`))
 		laptop.click("#codes-make")

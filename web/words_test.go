@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,6 +89,25 @@ func TestCausesAreTranslatedAnew(t *testing.T) {
 	}
 	if sum := hex.EncodeToString(all.Sum(nil)[:8]); sum != translated {
 		t.Errorf("the words of the causes have changed: bring words/de.json and words/ar.json in line (keys cause.* and remedy.*), then write %s here", sum)
+	}
+}
+
+// What the server says is not possible now, the pages say in every language.
+func TestReasonsHaveWords(t *testing.T) {
+	p, _ := newPages(t)
+	source, err := os.ReadFile("../api/reason.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, impossible, ok := strings.Cut(string(source), "// NotPossible\n")
+	all := regexp.MustCompile(`(?m)^\tReason\w+ += "([\w-]+)"`).FindAllStringSubmatch(impossible, -1)
+	if !ok || len(all) < 30 {
+		t.Fatalf("%d reasons were found", len(all))
+	}
+	for _, m := range all {
+		if _, ok := p.words["en"]["problem."+m[1]]; !ok {
+			t.Errorf("no words for the reason %s", m[1])
+		}
 	}
 }
 

@@ -27,12 +27,11 @@ async function tried(work) {
   } catch (error) {
     clear();
     if (error instanceof Refused) return over(error);
-    const told = problem(error);
-    $("trouble").textContent = told;
+    $("trouble").textContent = problem(error);
     show($("trouble"));
-    $("again").hidden = told !== t("problem.fresh");
-    if (told === t("problem.not-approved")) show($("unapproved"));
-    if (told === t("problem.no-agent")) hide($("find"));
+    $("again").hidden = error.reason !== "fresh";
+    if (error.reason === "not-approved") show($("unapproved"));
+    if (error.reason === "no-agent") hide($("find"));
   }
 }
 

@@ -51,7 +51,7 @@ export async function fresh(entry, path, message = {}) {
   try {
     return await on(entry, path, message);
   } catch (error) {
-    if (!(error instanceof Problem) || !error.detail.startsWith("this needs a fresh proof")) throw error;
+    if (!(error instanceof Problem) || error.reason !== "fresh") throw error;
   }
   const proved = await grant(entry, "settings");
   return proved ? on(entry, path, { ...message, grant: proved }) : undefined;

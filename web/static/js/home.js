@@ -9,7 +9,7 @@ import { Stopped, able, enter } from "./passkeys.js";
 import { prove, warm } from "./password.js";
 import { refused } from "./refused.js";
 import { number, t, when } from "./words.js";
-import { Problem, Refused, call } from "./wire.js";
+import { Refused, call } from "./wire.js";
 
 const DIGITS = /^\d{3}[ -]?\d{3}$/;
 
@@ -99,7 +99,7 @@ function askForCode({ keys, deviceName, about, need }) {
     } catch (error) {
       form.digits.value = "";
       if (!(error instanceof Refused)) {
-        $("code-trouble").textContent = error instanceof Problem && error.code === 4090 ? t("code.over") : problem(error);
+        $("code-trouble").textContent = problem(error);
         show($("code-trouble"));
         return;
       }

@@ -96,7 +96,7 @@ async function start() {
       try {
         report = await call(entry?.keys ?? await newKey(), "/v1/explain", ask, { account: entry?.account ?? "", what: "explain" });
       } catch (error) {
-        if (error instanceof Problem && error.code === 4090) continue; // not of this account
+        if (error instanceof Problem && error.reason === "no-incident") continue; // not of this account
         throw error;
       }
       const ranks = ["anyone", "holder", "owner"];

@@ -152,7 +152,7 @@ async function start() {
   codes();
   rest();
   // Who works at the desk is led there; whose proof is too old is told there.
-  on(entry, "/v1/desk").then(() => show($("to-desk")), (error) => { if (problem(error) === t("problem.fresh")) show($("to-desk")); });
+  on(entry, "/v1/desk").then(() => show($("to-desk")), (error) => { if (error.reason === "fresh") show($("to-desk")); });
   $("explain").addEventListener("submit", (e) => {
     e.preventDefault();
     const typed = $("reference").value.toUpperCase().replace(/[\s-]/g, "").replace(/[IL]/g, "1").replace(/O/g, "0");

@@ -23,47 +23,13 @@ for (const button of document.querySelectorAll(".reveal")) {
   });
 }
 
-// details of the server's problems are English sentences; these are the ones
-// that people meet, in the page's language.
-const details = [
-  ["this account exists", "problem.taken"],
-  ["sign-up needs an invitation", "problem.invitation"],
-  ["the account's identifier must", "problem.identifier"],
-  ["too many sign-ups", "problem.slow"],
-  ["the password must be proved again", "problem.grant"],
-  ["no device is waiting", "problem.no-request"],
-  ["this account has no device", "problem.no-device"],
-  ["this device has begun no such recovery", "problem.no-case"],
-  ["no recovery that is named so", "problem.no-case"],
-  ["this way has given its proof", "problem.given"],
-  ["too many of these", "problem.4290"],
-  ["this needs a fresh proof", "problem.fresh"],
-  ["the desk needs a fresh proof", "problem.fresh"],
-  ["this account does not work at the support desk", "problem.no-agent"],
-  ["there is no account with that identifier", "problem.no-account"],
-  ["nobody supports their own account", "problem.own"],
-  ["the owner has not approved", "problem.not-approved"],
-  ["this needs two agents", "problem.same"],
-  ["want an e-mail address such as", "problem.address"],
-  ["an account has five addresses", "problem.addresses"],
-  ["this account has this address already", "problem.address-known"],
-  ["this server sends no", "problem.no-sender"],
-  ["a code can be sent once a minute", "problem.codes-slow"],
-  ["this passkey was added already", "problem.passkey-known"],
-  ["an account has ten passkeys", "problem.passkeys"],
-  ["this account has no such passkey", "problem.gone"],
-  ["this account has no address", "problem.gone"],
-  ["this attempt is over", "code.over"],
-  ["this account's ledger has no incident", "problem.no-incident"],
-];
-
+// problem says what went wrong in the page's language: by the server's word
+// for it, or by its code.
 export function problem(error) {
   if (error instanceof Unreachable) return t("problem.unreachable");
   if (!(error instanceof Problem)) return t("problem.fault");
-  const known = details.find(([begins]) => error.detail.startsWith(begins));
-  if (known) return t(known[1]);
-  const key = `problem.${error.code}`;
-  return has(key) ? t(key) : error.detail || error.message;
+  const key = [`problem.${error.reason}`, `problem.${error.code}`].find(has);
+  return key ? t(key) : error.detail || error.message;
 }
 
 // trouble shows an error that is no refusal beside the form it is of.

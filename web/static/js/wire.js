@@ -19,6 +19,7 @@ export class Problem extends Error {
   constructor(problem) {
     super(problem.title);
     this.code = problem.code;
+    this.reason = problem.reason ?? "";
     this.detail = problem.detail ?? "";
   }
 }
