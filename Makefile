@@ -43,7 +43,7 @@ vet:
 
 test: deps vet build systems
 	$(GO) test -timeout 8m ./...
-	$(GO) run ./torture -readmit bin/readmit -rounds 5
+	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60
 
 faults: build
 	$(GO) run ./faults/matrix

@@ -5,6 +5,7 @@
 //	kill    kill -9 at a random moment, start again, look; many times
 //	full    a data folder on a small file system that runs full
 //	fsync   every fsync and fdatasync fails from some moment on (strace)
+//	history kill -9 while accounts have histories, which must have an order
 //	answer  kill -9 a device between the server's answer and its writing down
 package main
 
@@ -32,6 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	binary := flags.String("readmit", "bin/readmit", "the built program")
 	rounds := flags.Int("rounds", 100, "how often to kill; devices twice as often")
+	told := flags.Int("histories", 1000, "how many accounts have a history")
 	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2
@@ -53,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"kill", func(ctx context.Context) (string, error) { return t.kill(ctx, *rounds) }},
 		{"full", t.full},
 		{"fsync", t.fsync},
+		{"history", func(ctx context.Context) (string, error) { return t.history(ctx, *told) }},
 		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
 	} {
 		if *only != "" && *only != part.name {
@@ -64,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			failed++
 			text = "FAILED: " + err.Error()
 		}
-		fmt.Fprintf(stdout, "%-6s %s (%.0f s)\n", part.name, text, time.Since(began).Seconds())
+		fmt.Fprintf(stdout, "%-7s %s (%.0f s)\n", part.name, text, time.Since(began).Seconds())
 	}
 	if failed > 0 {
 		return 1
