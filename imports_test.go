@@ -49,6 +49,10 @@ var allowed = []struct {
 	{"desk", "cause gate identifier incident keys lockout recovery session signin store"},
 	{"explain", "cause desk gate incident keys session store"},
 
+	// The services' side: nothing of the server, nothing of the device's home.
+	{"verify", "api device"},
+	{"verify/verifytest", "device"},
+
 	// The device's side.
 	{"keystore", ""},
 	{"agent", "api cause code device identifier keystore opaque policy"},
@@ -77,6 +81,7 @@ var allowed = []struct {
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
 	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/sqlite web"},
+	{"examples/service", "verify"},
 	{"passkey/virtual", ""},
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},
 	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident"},
@@ -89,7 +94,8 @@ var (
 	adapters     = []string{"server", "message/send", "store/sqlite", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide", "keystore", "resident", "folders"}
 	serversOnly  = []string{"message", "message/send", "signin", "session", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}
-	mainPackages = []string{"cmd/readmit", "faults/matrix", "bench", "torture"}
+	servicesSide = []string{"verify", "verify/verifytest", "examples/service"}
+	mainPackages = []string{"cmd/readmit", "examples/service", "faults/matrix", "bench", "torture"}
 )
 
 // file is one file of the module and what it imports of it.
@@ -212,6 +218,7 @@ func TestTableKeepsDesign(t *testing.T) {
 	}
 	never(pure, adapters)
 	never(deviceSide, serversOnly)
+	never(servicesSide, append(append([]string{"store/sqlite"}, serversOnly...), deviceSide...))
 	never(deviceSide, []string{"store/sqlite", "store/storetest", "lockout"})
 	never([]string{"signin", "session", "gate", "account", "recovery", "passkey", "desk"}, []string{"explain"})
 	never([]string{"signin", "session", "gate", "account", "recovery", "passkey", "desk", "explain"}, append([]string{"api", "docs"}, adapters...))

@@ -39,7 +39,7 @@ type entry struct {
 	name    id
 	session bool
 	until   time.Duration
-	at      time.Time // of the change
+	at      int64 // of the change, Unix seconds
 }
 
 // setFloor refuses all tokens issued at or before that time.
@@ -68,10 +68,10 @@ func (m *accounts) apply(e event, now time.Duration) {
 			a.disabled = e.epoch
 		}
 	}
-	a.entry = m.push(entry{name: e.account, until: now + kept, at: e.at})
+	a.entry = m.push(entry{name: e.account, until: now + kept, at: e.at.Unix()})
 	m.known[e.account] = a
 	if e.ended {
-		m.sessions[e.session] = m.push(entry{name: e.session, session: true, until: now + kept, at: e.at})
+		m.sessions[e.session] = m.push(entry{name: e.session, session: true, until: now + kept, at: e.at.Unix()})
 	}
 }
 
@@ -81,7 +81,7 @@ func (m *accounts) push(e entry) uint64 {
 		if gone, live := m.pop(); live {
 			// A second for the difference of the nodes' clocks, one for the
 			// whole seconds of a token's.
-			m.floor = max(m.floor, gone.at.Unix()+2)
+			m.floor = max(m.floor, gone.at+2)
 			m.raised++
 		}
 	}
@@ -128,7 +128,7 @@ func (m *accounts) judge(t *claims) error {
 	switch {
 	case !ok:
 		return nil
-	case t.epoch < a.lowest, t.epoch == a.disabled:
+	case t.epoch < a.lowest, a.disabled > 0 && t.epoch == a.disabled:
 		return &Refusal{Reason: Stale, Known: a.lowest, Token: t.epoch}
 	case a.disabled > 0:
 		return &Refusal{Reason: Behind, Known: a.lowest, Token: t.epoch}

@@ -115,7 +115,7 @@ func (v *Verifier) token(ctx context.Context, text string) (claims, error) {
 	if len(text) > maxToken {
 		return claims{}, refuse(Malformed)
 	}
-	name := sha256.Sum256([]byte(text))
+	name := v.tokens.name(text)
 	t, ok := v.tokens.find(name)
 	if !ok {
 		var err error
@@ -189,6 +189,8 @@ func (i *id) parse(s string) bool {
 // tokens remembers tokens whose signature was found good, in two generations,
 // so that a token is verified once and not with each request.
 type tokens struct {
+	space sync.Pool // of *[maxToken]byte
+
 	mu   sync.Mutex
 	seen [2]map[[32]byte]claims
 }
@@ -196,6 +198,20 @@ type tokens struct {
 // generation is how many tokens one generation holds: with two of some 400
 // octets each, 4 MB at most.
 const generation = 4096
+
+// name is a token's SHA-256. It is worked out in a space that is used again:
+// nothing else of a known token's check needs memory.
+func (t *tokens) name(text string) [32]byte {
+	b, _ := t.space.Get().(*[maxToken]byte)
+	if b == nil {
+		b = new([maxToken]byte)
+	}
+	n := copy(b[:], text)
+	sum := sha256.Sum256(b[:n])
+	clear(b[:n])
+	t.space.Put(b)
+	return sum
+}
 
 func (t *tokens) find(name [32]byte) (claims, bool) {
 	t.mu.Lock()

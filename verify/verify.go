@@ -57,7 +57,7 @@ type Config struct {
 	// says. Nil: one with bounds of its own.
 	Client *http.Client
 	// Entries bounds the accounts and sessions remembered at one time. Zero:
-	// 262,144, some 40 MB. Beyond it the oldest is forgotten, and all tokens
+	// 262,144, some 50 MB. Beyond it the oldest is forgotten, and all tokens
 	// that were issued before it are refused.
 	Entries int
 	// Log is told of failures, without tokens and secrets. Nil: nowhere.

@@ -118,6 +118,13 @@ func (s *Server) Fault(f func(http.ResponseWriter, *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
+	s.tell()
+}
+
+// tell wakes the polls that are held.
+func (s *Server) tell() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // Person is an account on a device.
@@ -244,8 +251,7 @@ func (s *Server) Hand(jti, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = append(s.waiting, signal{jti, text})
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tell()
 }
 
 // Applied is when the service said that it applied a signal.
@@ -296,7 +302,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked[r.URL.Path]++
 	fault := s.fault
 	s.mu.Unlock()
-	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	s.date(w)
 	if fault != nil && fault(w, r) {
 		return
 	}
@@ -332,6 +338,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+func (s *Server) date(w http.ResponseWriter) {
+	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 }
 
 func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
@@ -388,9 +398,13 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, body []byte) {
 		for _, one := range out {
 			sets[one.jti] = one.text
 		}
-		more, changed := len(s.waiting) > len(out), s.changed
+		more, changed, fault := len(s.waiting) > len(out), s.changed, s.fault
 		s.mu.Unlock()
+		if fault != nil && fault(w, r) {
+			return
+		}
 		if len(sets) > 0 || over {
+			s.date(w)
 			json.NewEncoder(w).Encode(map[string]any{"sets": sets, "moreAvailable": more})
 			return
 		}
