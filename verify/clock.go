@@ -43,17 +43,36 @@ func (c *clock) now() time.Time {
 	return c.server.Add(max(wall.Sub(c.atWall), mono-c.atMono))
 }
 
-// set anchors the clock to a Date that was read just now.
-func (c *clock) set(date time.Time) {
-	wall, mono := c.wall(), c.mono()
-	server := date.Add(time.Second / 2)
-	off := wall.Sub(server)
-	if off.Abs() <= unnoticed {
-		server, off = wall, 0
-	}
+// moment is a time on both of this machine's clocks.
+type moment struct {
+	wall time.Time
+	mono time.Duration
+}
+
+func (c *clock) moment() moment { return moment{c.wall(), c.mono()} }
+
+// set takes a Date in that came with the answer to a question asked at began.
+// When it was written between the two is not known, and the answer may have
+// waited in a process that was stopped; so a Date says at the least how late it
+// is, and corrects only a clock that it contradicts.
+func (c *clock) set(date time.Time, began moment) {
+	now, at := c.now(), c.moment()
+	took := max(at.wall.Sub(began.wall), at.mono-began.mono)
+	from, to := date.Add(-unnoticed), date.Add(time.Second+took+unnoticed)
+	within := func(t time.Time) bool { return !t.Before(from) && !t.After(to) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.server, c.atWall, c.atMono, c.off = server, wall, mono, off
+	server, off := at.wall, time.Duration(0)
+	switch precise := took <= time.Second; {
+	case within(at.wall) && (precise || c.off == 0):
+	case within(now) && !precise:
+		return
+	default:
+		// The latest that it can be: no token lives longer for it.
+		server = date.Add(time.Second + took)
+		off = at.wall.Sub(server)
+	}
+	c.server, c.atWall, c.atMono, c.off = server, at.wall, at.mono, off
 }
 
 // ahead is how far this machine's clock is ahead of the account server's; zero

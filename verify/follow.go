@@ -63,25 +63,27 @@ type pollAnswer struct {
 // poll asks for signals, applies them, and acknowledges them with the next
 // question. What an answer lost takes with it comes again.
 func (v *Verifier) poll(ctx context.Context) {
-	ask := pollAsk{MaxEvents: mostSignals}
+	// The first answer comes at once, and the first after a failure, so that it
+	// is soon known that signals can be heard.
+	ask := pollAsk{MaxEvents: mostSignals, ReturnImmediately: true}
 	wait := firstPause
 	for ctx.Err() == nil {
 		var got pollAnswer
-		began := v.clock.mono()
+		began, atOnce := v.clock.mono(), ask.ReturnImmediately
 		err := v.call(ctx, pathPoll, pollTime, ask, &got)
 		if err == nil {
 			ask.Ack, ask.Refused, err = v.takeAll(ctx, got.Sets)
 		}
 		if err == nil {
 			v.state.contact(v.clock.mono())
-			wait = firstPause
+			wait, ask.ReturnImmediately = firstPause, false
 			// A server that does not hold a poll is not asked in a loop.
-			if len(got.Sets) > 0 || v.clock.mono()-began > firstPause {
+			if atOnce || len(got.Sets) > 0 || v.clock.mono()-began > firstPause {
 				continue
 			}
 		} else if ctx.Err() == nil {
 			v.fails(pathPoll, err)
-			wait = longer(wait)
+			wait, ask.ReturnImmediately = longer(wait), true
 		}
 		pause(ctx, spread(wait))
 	}
@@ -129,12 +131,13 @@ func (v *Verifier) call(ctx context.Context, path string, limit time.Duration, i
 	r.Header.Set("Authorization", "Bearer "+secret)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
+	began := v.clock.moment()
 	a, err := v.http.Do(r)
 	if err != nil {
 		return err
 	}
 	defer a.Body.Close()
-	v.readDate(a.Header)
+	v.readDate(a.Header, began)
 	got, err := readAll(a.Body, maxAnswer)
 	switch {
 	case a.StatusCode == http.StatusUnauthorized:
@@ -162,8 +165,8 @@ func readAll(r io.Reader, most int64) ([]byte, error) {
 	return b, err
 }
 
-func (v *Verifier) readDate(h http.Header) {
+func (v *Verifier) readDate(h http.Header, began moment) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		v.clock.set(date)
+		v.clock.set(date, began)
 	}
 }

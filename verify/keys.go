@@ -148,6 +148,7 @@ func (v *Verifier) fetchKeys(ctx context.Context, etag string) (keySet, error) {
 	if etag != "" {
 		r.Header.Set("If-None-Match", etag)
 	}
+	began := v.clock.moment()
 	a, err := v.http.Do(r)
 	if err != nil {
 		return keySet{}, err
@@ -169,18 +170,18 @@ func (v *Verifier) fetchKeys(ctx context.Context, etag string) (keySet, error) {
 		return keySet{}, fmt.Errorf("GET %s: %w", api.PathKeys, err)
 	}
 	got.etag = a.Header.Get("ETag")
-	v.floor(a.Header)
+	v.floor(a.Header, began)
 	return got, nil
 }
 
 // floor refuses, at the first answer, what was issued before it: what the
 // account server said to the process that was here before is not known.
-func (v *Verifier) floor(h http.Header) {
+func (v *Verifier) floor(h http.Header, began moment) {
 	v.keys.mu.RLock()
 	first := v.keys.fetched == 0
 	v.keys.mu.RUnlock()
 	if h.Get("Age") == "" { // else it is the time of a cache
-		v.readDate(h)
+		v.readDate(h, began)
 	}
 	if first {
 		v.accounts.setFloor(v.clock.now())

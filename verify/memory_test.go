@@ -206,6 +206,34 @@ func TestClockThatIsSet(t *testing.T) {
 	}
 }
 
+// An answer that waited, on its way or in a process that was stopped, has an
+// old Date. It sets no clock back.
+func TestLateAnswerSetsNoClockBack(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		p := verifytest.NewPerson()
+		token := w.server.Token(p, 1)
+		w.want(p, token, "", "at first")
+		w.server.Fault(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != pathPoll {
+				return false
+			}
+			rw.Write([]byte("{}")) // the Date is written here
+			time.Sleep(20 * time.Second)
+			return true
+		})
+		time.Sleep(tokenLife + leeway)
+		for range 30 {
+			if _, err := w.v.token(t.Context(), token); !errors.Is(err, Expired) {
+				t.Fatalf("%v: the token has ended, and an old Date makes it live on", err)
+			}
+			time.Sleep(time.Second)
+		}
+		if s := w.v.Status(); s.ClockOff != 0 {
+			t.Errorf("the status says that the clock is off by %s", s.ClockOff)
+		}
+	})
+}
+
 func TestConfig(t *testing.T) {
 	good := config(verifytest.New(issuer, service))
 	if _, err := New(good); err != nil {
