@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/performance"
@@ -119,9 +120,28 @@ func (p *person) open(path string) {
 }
 
 func (p *person) see(selector string) { p.t.Helper(); p.do(chromedp.WaitVisible(css(selector))) }
+
+// click waits as a person does until what has just appeared can be pressed.
 func (p *person) click(selector string) {
 	p.t.Helper()
+	p.see(selector)
+	p.until(fmt.Sprintf(`!document.querySelector(%q)?.closest("[data-settling]")`, selector))
 	p.do(chromedp.Click(css(selector), chromedp.NodeVisible))
+}
+
+// place is where something stands.
+func (p *person) place(selector string) string {
+	p.t.Helper()
+	return run(p, chromedp.Evaluate[string](fmt.Sprintf(`JSON.stringify(document.querySelector(%q).getBoundingClientRect())`, selector)))
+}
+
+// mouse presses or releases the button of the mouse.
+func (p *person) mouse(kind input.DispatchMouseEventType, at []float64) {
+	p.t.Helper()
+	p.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: 1})
+		return chromedp.Void{}, err
+	})
 }
 
 // write types with keys, in place of what is there.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"readmit.dev/readmit/agent"
@@ -52,7 +53,7 @@ func digits(t *testing.T, text string) string {
 // allows presses Allow on the request of that name and reads the code.
 func (p *person) allows(request string) string {
 	p.t.Helper()
-	p.until(`document.querySelector("#request-` + request + ` .main:not([aria-disabled])")`)
+	p.until(`document.querySelector("#request-` + request + ` .main:not([data-settling])")`)
 	p.click("#request-" + request + " .main")
 	p.until(`document.querySelector("#request-` + request + ` output.digits")?.value`)
 	return digits(p.t, p.text("#request-"+request+" output.digits"))
@@ -345,22 +346,64 @@ func TestPages(t *testing.T) {
 	})
 
 	part("deny", func(t *testing.T) {
+		// A press that was on its way when the request appeared: not taken.
+		laptop.open("/account")
+		laptop.see("#inside")
+		run(laptop, chromedp.Evaluate[chromedp.Void](`new MutationObserver((_, observer) => {
+			const deny = document.querySelector("#requests-list .danger");
+			if (!deny) return;
+			observer.disconnect();
+			deny.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, detail: 1 }));
+			document.body.dataset.pressed = deny.getAttribute("aria-busy") ?? "no";
+		}).observe(document.getElementById("requests-list"), { childList: true }); undefined`))
+		phone.open("/account/security")
+		phone.see("#sign-out-all")
+		stood := phone.place("#sign-out-all")
 		thief := newPerson(t, browser, s.url, "thief")
 		thief.signIn(jane, password)
 		request := thief.text("#code-request")
-		phone.open("/account/devices")
 		phone.see("#asked") // on every page of the account
-		laptop.open("/account")
-		laptop.click("#request-" + request + " .danger") // at once: not taken, the page is still moving
-		if run(laptop, chromedp.Evaluate[bool](`document.querySelector("#request-`+request+` .danger").hasAttribute("aria-busy")`)) {
-			t.Error("a click on what has just appeared is taken")
+		if stands := phone.place("#sign-out-all"); stands != stood {
+			t.Errorf("what tells of a request has moved a button from %s to %s", stood, stands)
 		}
-		laptop.until(`document.querySelector("#request-` + request + ` .danger:not([aria-disabled])")`)
+		phone.look("asked")
+		phone.click("#asked.settled a")
+		phone.at("/account")
+		laptop.until(`document.body.dataset.pressed`)
+		if pressed := run(laptop, chromedp.Evaluate[string](`document.body.dataset.pressed`)); pressed != "no" {
+			t.Error("a press on what has just appeared is taken")
+		}
 		laptop.click("#request-" + request + " .danger")
 		laptop.until(`document.querySelector("#request-` + request + `").textContent.includes("Change the password")`)
 		thief.write("#digits", "123456")
 		thief.click("#code-form .main")
 		thief.see("#code-trouble")
+	})
+
+	part("nothing moves under a pointer", func(t *testing.T) {
+		laptop.open("/account")
+		laptop.see("#codes-show")
+		at := run(laptop, chromedp.Evaluate[[]float64](`(() => { const b = document.getElementById("codes-show"); b.scrollIntoView({ block: "center" }); const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`))
+		stood := laptop.place("#codes-show")
+		laptop.mouse(input.DispatchMouseEventTypeMousePressed, at)
+		moved := run(laptop, chromedp.Evaluate[bool](`(async () => {
+			const { settle } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "settle.js"));
+			settle(() => { document.body.dataset.news = "there"; document.getElementById("requests").style.paddingBottom = "9rem"; });
+			await new Promise((go) => setTimeout(go, 800));
+			return Boolean(document.body.dataset.news);
+		})()`, chromedp.EvalAwaitPromise))
+		if moved || laptop.place("#codes-show") != stood {
+			t.Error("something appears while a button is held")
+		}
+		laptop.mouse(input.DispatchMouseEventTypeMouseReleased, at)
+		laptop.until(`document.body.dataset.news`)
+		laptop.until(`document.getElementById("live-code").value`) // the press was what it was meant for
+		if laptop.place("#codes-show") == stood {
+			t.Error("the news did not move anything: nothing was tested")
+		}
+		if !laptop.holds(`document.getElementById("codes-show").hasAttribute("data-settling")`) {
+			t.Error("what has moved takes presses at once")
+		}
 	})
 
 	part("remove a device", func(t *testing.T) {

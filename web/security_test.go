@@ -215,9 +215,9 @@ func TestSecurity(t *testing.T) {
 		other.call(api.PathRecoveryStart, api.RecoveryStart{Account: jane, DeviceName: "tablet", Client: api.Client{Name: "readmit", Version: "1.0.0", System: "linux", SystemVersion: "6.0", Protocol: api.Protocol}}, &begun)
 		other.call(api.PathRecoveryProve, api.RecoveryProve{Recovery: begun.Recovery, Code: codes[0]}, &now)
 		laptop.see("#recovering") // by itself, on every page
-		laptop.click("#recovering a")
+		laptop.click("#recovering.settled a")
 		laptop.at("/account")
-		laptop.until(`document.querySelector("#recoveries-list button:not(.danger, [aria-disabled])")`)
+		laptop.until(`document.querySelector("#recoveries-list button:not(.danger, [data-settling])")`)
 		laptop.click("#recoveries-list button:not(.danger)")
 		laptop.until(`document.querySelector("#recoveries-list output")?.value`)
 		laptop.look("recovery-approved")

@@ -2,7 +2,7 @@
 // delivered.
 import { $, el, name } from "./dom.js";
 import { isLook, isRefused, isSupport, line } from "./ledger.js";
-import { account, over } from "./page.js";
+import { account, over, shown } from "./page.js";
 import { at, has, t, when } from "./words.js";
 import { on } from "./wire.js";
 
@@ -30,6 +30,10 @@ function undelivered(a) {
 async function start() {
   const entry = await account();
   if (!entry) return;
+  await shown(fill(entry).catch((error) => over(error)));
+}
+
+async function fill(entry) {
   const [{ activity }, { addresses }] = await Promise.all([on(entry, "/v1/activity"), on(entry, "/v1/addresses")]);
   const failed = addresses.filter((a) => a.failed).map((a) => ({ at: a.failed, undelivered: a.value, why: a.why }));
   const all = [...activity, ...failed].sort((a, b) => b.at - a.at);
@@ -43,4 +47,4 @@ async function start() {
   draw();
 }
 
-start().catch((error) => over(error));
+start();

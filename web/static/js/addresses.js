@@ -2,6 +2,7 @@
 // row stays the same element, so that nobody is interrupted in what they type.
 import { $, ask, el, name, say } from "./dom.js";
 import { press, sent } from "./press.js";
+import { settle } from "./settle.js";
 import { has, t, until, when } from "./words.js";
 import { on } from "./wire.js";
 
@@ -68,6 +69,11 @@ function newRow(a) {
 export async function addresses() {
   clearTimeout(looking);
   const { addresses: all, kinds } = await on(entry, "/v1/addresses");
+  await settle(() => draw(all, kinds));
+  if (all.some((a) => !a.verified && !a.failed && a.code_until > Date.now() / 1000)) looking = setTimeout(look, LOOK);
+}
+
+function draw(all, kinds) {
   for (const a of all) {
     if (!rows.has(a.id)) {
       rows.set(a.id, newRow(a));
@@ -84,7 +90,6 @@ export async function addresses() {
     $(`add-${kind}`).hidden = !kinds.includes(kind);
     $(`${kind}-never`).hidden = kinds.includes(kind);
   }
-  if (all.some((a) => !a.verified && !a.failed && a.code_until > Date.now() / 1000)) looking = setTimeout(look, LOOK);
 }
 
 function look() {

@@ -8,6 +8,7 @@ import { dropCase } from "./kept.js";
 import { problem } from "./page.js";
 import { fault, record, warm } from "./password.js";
 import { Problem, Refused, Unreachable, call, server } from "./wire.js";
+import { settle } from "./settle.js";
 import { at, t, when } from "./words.js";
 
 const ways = { code: ["prove-code", "code"], address: ["prove-address", "address_code"], device: ["prove-device", "device_code"] };
@@ -63,7 +64,8 @@ function draw(status) {
 
 async function look() {
   try {
-    draw(await ask("/v1/recovery/status"));
+    const status = await ask("/v1/recovery/status");
+    await settle(() => draw(status));
   } catch (error) {
     trouble(error);
   }

@@ -2,7 +2,7 @@
 // approved that incident, and nothing stays on view once a call says that it
 // may be seen no longer.
 import { $, ask, busy, el, go, hide, name, show } from "./dom.js";
-import { account, over, problem } from "./page.js";
+import { account, over, problem, shown } from "./page.js";
 import { asReference, fact, remedy, title } from "./report.js";
 import { at, t, when } from "./words.js";
 import { Refused, on } from "./wire.js";
@@ -131,7 +131,7 @@ async function start() {
     await on(entry, "/v1/desk/ask", seen);
     $("asked-owner").textContent = t("desk.asked");
   })));
-  await tried(() => on(entry, "/v1/desk"));
+  await shown(tried(() => on(entry, "/v1/desk")));
 }
 
 start();

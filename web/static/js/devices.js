@@ -1,6 +1,6 @@
 // The account's devices.
 import { $, ask, busy, el, name, show } from "./dom.js";
-import { account, over } from "./page.js";
+import { account, over, shown } from "./page.js";
 import { software, t, when } from "./words.js";
 import { on } from "./wire.js";
 
@@ -37,4 +37,4 @@ async function list() {
 }
 
 entry = await account();
-if (entry) await list().catch((error) => over(error));
+if (entry) await shown(list().catch((error) => over(error)));

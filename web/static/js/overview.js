@@ -4,8 +4,9 @@ import { $, busy, el, hide, name, say, show } from "./dom.js";
 import { grouped, now } from "./codes.js";
 import { countdown } from "./countdown.js";
 import { line } from "./ledger.js";
-import { account, over, problem } from "./page.js";
+import { account, over, problem, shown as showInside } from "./page.js";
 import { recoveries } from "./recoveries.js";
+import { settle } from "./settle.js";
 import { number, software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
@@ -18,27 +19,12 @@ function described(r) {
     el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) })));
 }
 
-// A request that appears moves those below it. A click that was on its way to
-// what stood there before must not allow another device: for a moment the
-// answers take none.
-const SETTLE = 700; // milliseconds
-let settling;
-
-function settle() {
-  const answers = () => document.querySelectorAll("#requests-list .answer button");
-  for (const b of answers()) b.setAttribute("aria-disabled", "true");
-  clearTimeout(settling);
-  settling = setTimeout(() => { for (const b of answers()) b.removeAttribute("aria-disabled"); }, SETTLE);
-}
-
-const settled = (button) => !button.hasAttribute("aria-disabled");
-
 function answer(r) {
   const box = el("div", { class: "answer" });
   const allow = el("button", { type: "button", class: "main" }, t("request.allow"));
   const deny = el("button", { type: "button", class: "danger" }, t("request.deny"));
-  allow.addEventListener("click", () => { if (settled(allow)) shown.set(r.id, countdown(entry, "/v1/requests/allow", r, box, grouped)); });
-  deny.addEventListener("click", () => settled(deny) && busy(deny, async () => {
+  allow.addEventListener("click", () => { shown.set(r.id, countdown(entry, "/v1/requests/allow", r, box, grouped)); });
+  deny.addEventListener("click", () => busy(deny, async () => {
     try {
       await on(entry, "/v1/requests/deny", { id: r.id });
       box.replaceChildren(outcome("denied"));
@@ -58,7 +44,7 @@ function outcome(status) {
 
 const seen = new Map(); // rows, by request
 
-function list(requests) {
+function draw(requests) {
   const ids = new Set(requests.map((r) => r.id));
   for (const r of requests.toReversed()) { // the newest goes to the top
     const before = seen.get(r.id);
@@ -79,14 +65,19 @@ function list(requests) {
     seen.delete(id);
   }
   $("requests-none").hidden = seen.size > 0;
-  settle();
-  latest();
+}
+
+let wanted;
+
+function list(requests) {
+  wanted = requests; // the newest, where several wait to be drawn
+  return settle(() => draw(wanted));
 }
 
 async function latest() {
   try {
     const { activity } = await on(entry, "/v1/activity");
-    $("latest").replaceChildren(...activity.slice(0, 4).map((a) => el("li", {}, ...line(a))));
+    await settle(() => $("latest").replaceChildren(...activity.slice(0, 4).map((a) => el("li", {}, ...line(a)))));
   } catch (error) {
     over(error);
   }
@@ -105,12 +96,21 @@ function button(key, kind, work) {
   return b;
 }
 
+let supportDrawn = "[[],[]]";
+
 // support is what the desk asks for, and what it may see.
 async function support() {
   const { approvals, asked } = await on(entry, "/v1/approvals");
   const now = Date.now() / 1000;
   const given = approvals.filter((a) => !a.revoked && a.expires > now);
   const waiting = asked.filter((a) => a.kind === "ask" && !given.some((g) => g.reference === a.reference) && !approvals.some((g) => g.reference === a.reference && g.revoked >= a.at));
+  const all = JSON.stringify([given, waiting]);
+  if (all === supportDrawn) return;
+  supportDrawn = all;
+  await settle(() => drawSupport(given, waiting));
+}
+
+function drawSupport(given, waiting) {
   $("support").hidden = given.length + waiting.length === 0;
   $("support-list").replaceChildren(
     ...waiting.map((a) => el("li", {}, el("p", {}, t("support.asks", { agent: a.agent }), " ", el("a", { href: `/incident/${a.reference}`, dir: "ltr" }, a.reference)),
@@ -147,10 +147,10 @@ function codes() {
 }
 
 async function start() {
-  entry = await account(list, () => rest());
+  entry = await account((requests) => { list(requests); latest(); }, () => rest());
   if (!entry) return;
   codes();
-  rest();
+  showInside(rest(), on(entry, "/v1/requests").then(({ requests }) => list(requests)).catch((error) => over(error)));
   // Who works at the desk is led there; whose proof is too old is told there.
   on(entry, "/v1/desk").then(() => show($("to-desk")), (error) => { if (error.reason === "fresh") show($("to-desk")); });
   $("explain").addEventListener("submit", (e) => {

@@ -5,6 +5,7 @@ import { has, t } from "./words.js";
 import { Problem, Refused, Unreachable, on, server } from "./wire.js";
 import { listen } from "./events.js";
 import { refused } from "./refused.js";
+import { SETTLE } from "./settle.js";
 
 // usable says whether this page can work: at the address that proofs are made
 // for, in a browser that has what it needs.
@@ -39,8 +40,17 @@ export function trouble(box, error) {
   show(box);
 }
 
+const SOON = 800; // milliseconds
+
+// shown shows what is inside once its first things are there, so that it does
+// not move while it fills; or soon, where they are slow.
+export async function shown(...first) {
+  await Promise.race([Promise.allSettled(first), new Promise((go) => setTimeout(go, SOON))]);
+  if (!$("refused")) show($("inside"));
+}
+
 // account starts one of the account's pages, or shows that nobody is signed
-// in. What appears by itself goes to heard; elsewhere a line says that somebody
+// in; the page itself says when it is shown. What appears by itself goes to heard; elsewhere a line says that somebody
 // asks. changed is called when something else of the account has.
 export async function account(heard = announce, changed = () => {}) {
   if (!usable()) return null;
@@ -50,7 +60,7 @@ export async function account(heard = announce, changed = () => {}) {
     show($("signed-out"));
     return null;
   }
-  show($("inside"), $("who"));
+  show($("who"));
   $("who-account").textContent = entry.account;
   for (const other of await accounts()) {
     if (other.account === entry.account || !other.session) continue;
@@ -66,10 +76,17 @@ export async function account(heard = announce, changed = () => {}) {
   return entry;
 }
 
-// line shows or hides a line on top of the page that leads to the account's first one.
+// line shows or hides a line that leads to the account's first page. It lies
+// over the page's lower edge, so that nothing moves under a pointer; and for a
+// moment a press goes through it, to what was meant.
 function line(id, kind, text, wanted) {
-  if (!$(id) && wanted) $("main").prepend(el("p", { class: kind, id, role: "status" }, el("a", { href: "/account" }, text)));
-  if ($(id)) $(id).hidden = !wanted;
+  const before = $(id);
+  if (before && before.hidden === !wanted || !before && !wanted) return;
+  const p = before ?? el("p", { class: kind, id }, el("a", { href: "/account" }, text));
+  p.hidden = !wanted;
+  p.classList.remove("settled");
+  if (wanted) setTimeout(() => p.classList.add("settled"), SETTLE);
+  $("news").append(p);
 }
 
 const announce = (requests) => line("asked", "notice", t("request.somebody"), requests.some((r) => r.status === "waiting"));

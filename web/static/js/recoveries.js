@@ -3,18 +3,15 @@
 import { $, busy, el, name, say, show } from "./dom.js";
 import { countdown } from "./countdown.js";
 import { RUNNING, over, problem } from "./page.js";
+import { settle } from "./settle.js";
 import { software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
 const rows = new Map();
-// As with requests: what has just appeared takes no click that was meant for
-// what stood there before.
-const SETTLE = 700; // milliseconds
 
 function button(key, kind, box, work) {
-  const b = el("button", { type: "button", class: kind, "aria-disabled": "true" }, t(key));
-  setTimeout(() => b.removeAttribute("aria-disabled"), SETTLE);
-  b.addEventListener("click", () => !b.hasAttribute("aria-disabled") && busy(b, async () => {
+  const b = el("button", { type: "button", class: kind }, t(key));
+  b.addEventListener("click", () => busy(b, async () => {
     try {
       await work();
     } catch (error) {
@@ -61,7 +58,10 @@ function newRow(entry, r) {
 // recoveries lists them as they are now.
 export async function recoveries(entry) {
   const { recoveries: all } = await on(entry, "/v1/recoveries");
-  const running = all.filter((r) => RUNNING.includes(r.state));
+  await settle(() => draw(entry, all.filter((r) => RUNNING.includes(r.state))));
+}
+
+function draw(entry, running) {
   for (const r of running.toReversed()) { // the newest goes to the top
     if (!rows.has(r.id)) {
       rows.set(r.id, newRow(entry, r));

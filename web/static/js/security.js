@@ -3,7 +3,7 @@ import { $, ask, busy, el, hide, show } from "./dom.js";
 import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { keep } from "./kept.js";
-import { account, over, trouble } from "./page.js";
+import { account, over, shown, trouble } from "./page.js";
 import { fault, prove, record, warm } from "./password.js";
 import { number, t, until } from "./words.js";
 import { Refused, call, on } from "./wire.js";
@@ -74,6 +74,7 @@ async function start() {
   $("sign-out-all").addEventListener("click", async () => {
     if (await ask(t("out.ask"), t("out.ask.what"), t("out.all"))) busy($("sign-out-all"), () => signOut("/v1/sign-out/everywhere"));
   });
+  shown();
   setTimeout(warm, 50);
 }
 

@@ -4,7 +4,7 @@ import { $, ask, el, hide, name, say, show } from "./dom.js";
 import { addresses, startAddresses } from "./addresses.js";
 import { fresh, grant } from "./fresh.js";
 import { drop } from "./kept.js";
-import { account, over } from "./page.js";
+import { account, over, shown } from "./page.js";
 import { able, create } from "./passkeys.js";
 import { warm } from "./password.js";
 import { press, sent } from "./press.js";
@@ -108,8 +108,8 @@ async function start() {
   sent($("add-passkey"), $("passkey-name"), addPasskey);
   press($("export"), save);
   press($("close"), close);
-  await Promise.all([count(), startAddresses(entry), passkeys()]);
+  await shown(Promise.all([count(), startAddresses(entry), passkeys()]).catch((error) => over(error)));
   setTimeout(warm, 50);
 }
 
-start().catch((error) => over(error));
+start();

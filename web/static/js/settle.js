@@ -1,0 +1,55 @@
+// What appears by itself must not come between a press and what it was meant
+// for. It waits while a pointer moves or is down; and what has moved, or has
+// just appeared, takes no press of a pointer for a moment.
+const REST = 400; // milliseconds that a pointer has to rest
+const LONGEST = 2000; // milliseconds that news wait for it
+export const SETTLE = 700; // milliseconds until a press is meant for what is seen
+
+const pressable = "a[href], button, input, summary, label";
+let down = false;
+let last = -Infinity;
+
+for (const kind of ["pointermove", "pointerdown", "pointerup", "pointercancel"]) {
+  addEventListener(kind, () => {
+    if (kind !== "pointermove") down = kind === "pointerdown";
+    last = performance.now();
+  }, { capture: true, passive: true });
+}
+
+// Keys press what has the focus, wherever it is: their clicks count none.
+addEventListener("click", (e) => {
+  if (e.detail === 0 || !e.target.closest("[data-settling]")) return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+}, true);
+
+async function rest() {
+  const latest = performance.now() + LONGEST;
+  for (;;) {
+    const now = performance.now();
+    if (now >= latest || (!down && now - last >= REST)) return;
+    await new Promise((go) => setTimeout(go, Math.min(latest - now, down ? 50 : last + REST - now)));
+  }
+}
+
+const places = () => new Map([...document.querySelectorAll(pressable)].map((e) => [e, e.getBoundingClientRect()]).filter(([, at]) => at.width > 0));
+
+const timers = new WeakMap();
+
+// unpressed keeps an element from being pressed until it has been there for a moment.
+export function unpressed(e) {
+  e.setAttribute("data-settling", "");
+  clearTimeout(timers.get(e));
+  timers.set(e, setTimeout(() => e.removeAttribute("data-settling"), SETTLE));
+}
+
+// settle makes a change of the page that nobody on it has asked for.
+export async function settle(change) {
+  await rest();
+  const before = places();
+  change();
+  for (const [e, at] of places()) {
+    const was = before.get(e);
+    if (!was || was.top !== at.top || was.left !== at.left) unpressed(e);
+  }
+}
