@@ -39,6 +39,7 @@ const (
 	PathRemoveDevice   = "/v1/devices/remove"
 	PathEndDevice      = "/v1/devices/end"
 	PathActivity       = "/v1/activity"
+	PathMine           = "/v1/activity/mine" // SignedReference -> 204: the owner says that it was them
 	PathPasswordStart  = "/v1/password/start"
 	PathPasswordFinish = "/v1/password/finish"
 	PathExplain        = "/v1/explain"
@@ -314,6 +315,7 @@ type Activity struct {
 	Outcome   string     `json:"outcome"`
 	Cause     cause.Code `json:"cause,omitempty"`
 	Reference string     `json:"reference,omitempty"`
+	Mine      int64      `json:"mine,omitempty"` // Unix seconds; when the owner said that it was them
 	Device    string     `json:"device,omitempty"`
 	Client    string     `json:"client,omitempty"`
 	Address   string     `json:"address,omitempty"`

@@ -1,6 +1,7 @@
 // Package explain turns an attempt and its evidence into findings for an
 // audience. It reads incidents and the ledger; all it writes is that somebody
-// looked, and, where that was support, a message about it.
+// looked, and, where that was support, a message about it; and that an owner
+// has said of an attempt that it was theirs.
 //
 // The default audience is the smallest: an audience is only what this very
 // call proves, about the account that the incident is of. A key enrolled for
@@ -248,8 +249,9 @@ func (s *Service) ForOperator(ctx context.Context, ask Ask) (r cause.Report, acc
 // Line is a line of an account's ledger with its cause.
 type Line struct {
 	incident.Content
-	Reference string
-	Cause     cause.Code // the likeliest that the audience may know
+	Reference  string
+	Cause      cause.Code // the likeliest that the audience may know
+	Recognised time.Time  // when the owner said that it was them; zero if never
 }
 
 // Activity lists an account's ledger for its owner or the operator, newest first.
@@ -261,12 +263,19 @@ func (s *Service) Activity(ctx context.Context, account store.ID, to cause.Audie
 		if err != nil {
 			return err
 		}
+		said, err := recognised(entries)
+		if err != nil {
+			return err
+		}
 		for _, e := range entries {
 			c, err := finished(e)
 			if err != nil {
 				return err
 			}
 			l := Line{Content: c, Reference: e.Reference}
+			if e.Ring != store.RingLooks {
+				l.Recognised = said[e.Reference]
+			}
 			if len(c.Facts) > 0 {
 				l.Cause = cause.Tell(cause.Find(c.Facts), to).Findings[0].Cause
 			}

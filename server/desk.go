@@ -73,8 +73,9 @@ func (s *Server) approvalGive(ctx context.Context, c call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		err = s.desk.Approve(ctx, a, ref, by)
 		s.poke(a.Account.ID)
-		return nil, s.desk.Approve(ctx, a, ref, by)
+		return nil, err
 	}
 	of, refusal, err := s.desk.ApproveByCode(ctx, in.Account, ref, in.Code, c.caller)
 	if err != nil {
@@ -100,7 +101,9 @@ func (s *Server) approvalRevoke(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.desk.Revoke(ctx, a, ref, by)
+	err = s.desk.Revoke(ctx, a, ref, by)
+	s.poke(a.Account.ID)
+	return nil, err
 }
 
 func (s *Server) deskHello(ctx context.Context, c call) (any, error) {

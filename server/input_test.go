@@ -5,6 +5,9 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,15 +22,35 @@ import (
 var posts = []string{
 	api.PathSignUpStart, api.PathSignUpFinish, api.PathSignInStart, api.PathSignInFinish, api.PathSignInCode, api.PathToken,
 	api.PathSession, api.PathSignOut, api.PathRequests, api.PathAllow, api.PathDeny, api.PathPass, api.PathDevices,
-	api.PathRemoveDevice, api.PathActivity, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
+	api.PathRemoveDevice, api.PathActivity, api.PathMine, api.PathPasswordStart, api.PathPasswordFinish, api.PathExplain,
 	api.PathSignOutAll, api.PathEvents,
 	api.PathAddresses, api.PathAddAddress, api.PathVerifyAddress, api.PathRemoveAddress,
 	api.PathPasskeys, api.PathAddPasskeyStart, api.PathAddPasskeyFinish, api.PathRemovePasskey,
 	api.PathSecondPasskeyStart, api.PathSecondPasskeyFinish, api.PathPasskeyStart, api.PathPasskeyFinish,
 	api.PathEndDevice,
+	api.PathRecoveryStart, api.PathRecoveryStatus, api.PathRecoverySend, api.PathRecoveryProve, api.PathRecoveryPasswordStart,
+	api.PathRecoveryPasswordFinish, api.PathRecoveryCancel, api.PathRecoveryIdentifier, api.PathRecoveries, api.PathRecoveriesApprove,
+	api.PathRecoveriesCancel, api.PathRecoveryCodes, api.PathRecoveryCodeCount, api.PathExport, api.PathClose,
+	api.PathApprovals, api.PathApprovalsGive, api.PathApprovalsRevoke,
+	api.PathDesk, api.PathDeskAccount, api.PathDeskAsk, api.PathDeskExplain, api.PathDeskAct, api.PathDeskAgree,
 }
 
 var gets = []string{api.PathHello, api.PathWhoAmI, api.PathKeys, api.PathHealth, api.PathReady, api.PathCauses + "refused", "/", "/account", "/help/4001"}
+
+// TestPostsAreAll: what holds for every path is tried on every path.
+func TestPostsAreAll(t *testing.T) {
+	files, err := filepath.Glob("../api/*.go")
+	must(t, err)
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^\tPath\w+ += "(/v1/[^"]+)"`).FindAllStringSubmatch(string(b), -1) {
+			if !slices.Contains(posts, m[1]) && !slices.Contains(gets, m[1]) {
+				t.Errorf("%s is not among the paths that are tried", m[1])
+			}
+		}
+	}
+}
 
 func TestWrongMethods(t *testing.T) {
 	w := newWorld(t)

@@ -191,6 +191,7 @@ func (s *Server) Handler() http.Handler {
 		api.PathRemoveDevice:   s.removeDevice,
 		api.PathEndDevice:      s.endDevice,
 		api.PathActivity:       s.activity,
+		api.PathMine:           s.mine,
 		api.PathPasswordStart:  s.passwordStart,
 		api.PathPasswordFinish: s.passwordFinish,
 		api.PathExplain:        s.explanation,

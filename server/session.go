@@ -295,12 +295,33 @@ func (s *Server) activityOf(ctx context.Context, of store.ID, to cause.Audience)
 		if len(l.Facts) > 0 || l.Outcome == incident.Refused {
 			n.Reference = l.Reference
 		}
+		if !l.Recognised.IsZero() {
+			n.Mine = l.Recognised.Unix()
+		}
 		if l.About != "" {
 			n.What += " of " + l.About + " by " + l.Audience
 		}
 		out.Activity = append(out.Activity, n)
 	}
 	return out, err
+}
+
+func (s *Server) mine(ctx context.Context, c call) (any, error) {
+	var in api.SignedReference
+	if err := decode(c.body, &in); err != nil {
+		return nil, err
+	}
+	ref, err := reference(in.Reference)
+	if err != nil {
+		return nil, err
+	}
+	a, by, err := s.onSession(ctx, c, in.Session, "activity")
+	if err != nil {
+		return nil, err
+	}
+	err = s.explain.Mine(ctx, a, ref, by)
+	s.poke(a.Account.ID)
+	return nil, err
 }
 
 func (s *Server) passwordStart(ctx context.Context, c call) (any, error) {

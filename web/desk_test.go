@@ -120,15 +120,16 @@ func TestDesk(t *testing.T) {
 				t.Errorf("%s before approval: %s", path, out)
 			}
 		}
+		owner.open("/incident/" + reference)
+		owner.see("#support-may")
 		first.click("#ask-owner")
 		first.until(`document.getElementById("asked-owner").textContent`)
+		owner.until(`document.getElementById("support-told").textContent.includes("` + ann + `")`) // by itself
 	})
 
 	part("approved on the incident's page", func(t *testing.T) {
 		owner.open("/incident/" + reference)
-		if said := owner.text("#support-told"); !strings.Contains(said, ann) {
-			t.Errorf("who asks: %q", said)
-		}
+		owner.until(`document.getElementById("support-told").textContent.includes("` + ann + `")`)
 		owner.look("incident-support")
 		owner.click("#support-may")
 		owner.see("#support-revoke")

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -308,16 +309,34 @@ func TestPages(t *testing.T) {
 		}
 		laptop.look("incident")
 		laptop.click("#you-yes")
-		laptop.see("#you-told")
+		laptop.until(`document.getElementById("you-told").textContent.includes("nothing to fear")`)
+		laptop.open("/incident/" + wrong) // it is kept
+		laptop.until(`document.getElementById("you-told").textContent === "You said that this was you, just now."`)
+		if laptop.seen("#you-yes") != 0 || laptop.seen(`#you a[href$="#not-me"]`) != 1 {
+			t.Error("what was said is asked again, or cannot be thought better of")
+		}
+		laptop.look("incident-mine")
 		laptop.click("#remedies a.main")
 		laptop.at("/")
 
 		laptop.open("/account/activity")
 		laptop.see("#activity li")
+		if rows := run(laptop, chromedp.Evaluate[[]string](`[...document.querySelectorAll("#activity .state.good:not(.signed-in)")].map((e) => e.closest("li").querySelector("a").pathname)`)); len(rows) != 1 || rows[0] != "/incident/"+wrong {
+			t.Errorf("recognised are %q", rows)
+		}
+		// Another one, said here.
+		other := newPerson(t, browser, s.url, "other")
+		other.signIn(jane, "another wrong one")
+		second := other.refused()
+		laptop.open("/account/activity")
+		laptop.click(`#activity li:has([href="/incident/` + second + `"]) button.link`)
+		laptop.until(`document.activeElement.textContent.startsWith("You said that this was you")`)
 		laptop.look("activity")
+		laptop.open("/account/activity")
+		laptop.until(`document.querySelectorAll("#activity .go .state.good").length === 2`)
 		laptop.click(`input[value="looks"]`)
-		if looks := laptop.text("#activity li"); !strings.Contains(looks, wrong) || !strings.Contains(looks, "the owner") {
-			t.Errorf("who looked: %q", looks)
+		for _, look := range []string{"Explanation " + wrong + " read, as the owner", "Said to have been you: " + wrong} {
+			laptop.until(fmt.Sprintf(`document.getElementById("activity").textContent.includes(%q)`, look))
 		}
 
 		stranger := newPerson(t, browser, s.url, "stranger")

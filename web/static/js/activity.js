@@ -1,6 +1,6 @@
 // Everything that was tried and done, who looked, and what could not be
 // delivered.
-import { $, el, name } from "./dom.js";
+import { $, busy, el, name } from "./dom.js";
 import { isLook, isRefused, isSupport, line } from "./ledger.js";
 import { account, over, shown } from "./page.js";
 import { at, has, t, when } from "./words.js";
@@ -12,11 +12,33 @@ const wanted = {
   support: (a) => !isFailed(a) && isSupport(a),
 };
 
-function row(a) {
-  const you = isLook(a) || !a.reference ? null : el("p", { class: "go" },
-    el("a", { href: `/incident/${a.reference}` }, t("activity.why")), " ",
-    el("a", { href: "/account/security#not-me" }, t("activity.not-me")));
-  return el("li", {}, ...line(a), you);
+// row is a line with what can be asked and said of it.
+function row(entry, a) {
+  const li = el("li", {}, ...line(a));
+  if (isLook(a) || !a.reference) return li;
+  const p = el("p", { class: "go" }, el("a", { href: `/incident/${a.reference}` }, t("activity.why")), " ");
+  const said = () => el("span", { class: "state good", tabindex: "-1" }, t("you.said", { when: when(a.mine) }));
+  if (a.mine) {
+    p.append(said());
+  } else {
+    const mine = el("button", { type: "button", class: "link" }, t("activity.mine"));
+    const not = el("a", { href: "/account/security#not-me" }, t("activity.not-me"));
+    mine.addEventListener("click", () => busy(mine, async () => {
+      try {
+        await on(entry, "/v1/activity/mine", { reference: a.reference });
+        a.mine = Date.now() / 1000;
+        const told = said();
+        mine.replaceWith(told);
+        not.remove();
+        told.focus();
+      } catch (error) {
+        over(error);
+      }
+    }));
+    p.append(mine, " ", not);
+  }
+  li.append(p);
+  return li;
 }
 
 // undelivered is a message that did not arrive.
@@ -40,7 +62,7 @@ async function fill(entry) {
   const draw = () => {
     const only = document.querySelector('input[name="only"]:checked').value;
     const some = all.filter(wanted[only]);
-    $("activity").replaceChildren(...some.map((a) => (isFailed(a) ? undelivered(a) : row(a))));
+    $("activity").replaceChildren(...some.map((a) => (isFailed(a) ? undelivered(a) : row(entry, a))));
     $("activity-none").hidden = some.length > 0;
   };
   for (const choice of document.querySelectorAll('input[name="only"]')) choice.addEventListener("change", draw);

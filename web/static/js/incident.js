@@ -1,10 +1,12 @@
 // An incident: the cause, its evidence, and what ends it, as far as this
 // browser may know.
-import { $, busy, el, go, hide, show } from "./dom.js";
+import { $, el, go, hide } from "./dom.js";
 import { accounts, choose, current, refusal } from "./kept.js";
+import { owner } from "./owner.js";
 import { problem, usable } from "./page.js";
 import { fact, remedy, title } from "./report.js";
-import { at, t } from "./words.js";
+import { settle } from "./settle.js";
+import { t } from "./words.js";
 import { Problem, call, hello, on } from "./wire.js";
 import { newKey } from "./device.js";
 
@@ -22,7 +24,6 @@ function tell(report, entry) {
   $("told-page").href = `/help/${first.cause}`;
   $("you").hidden = report.audience !== "owner";
   document.title = `${title(first)} · Readmit`;
-  go($("told"));
 }
 
 function untold(why) {
@@ -31,32 +32,6 @@ function untold(why) {
   $("untold-support").href = `/recover#support=${encodeURIComponent(reference)}`;
   $("untold-signin").addEventListener("click", () => sessionStorage.setItem("readmit-after", location.pathname));
   go($("untold"));
-}
-
-// support shows whether the desk may see this incident, and lets the owner say.
-async function support(entry) {
-  const draw = async () => {
-    const { approvals, asked } = await on(entry, "/v1/approvals");
-    const given = approvals.find((a) => a.reference === reference && !a.revoked && a.expires > Date.now() / 1000);
-    const asks = asked.find((a) => a.reference === reference && a.kind === "ask");
-    $("support-may").hidden = Boolean(given);
-    $("support-revoke").hidden = !given;
-    $("support-told").textContent = given ? t("support.now", { until: at(given.expires) }) : asks ? t("support.asks.this", { agent: asks.agent }) : "";
-    show($("support"));
-  };
-  const press = (button, path, after) => button.addEventListener("click", () => busy(button, async () => {
-    try {
-      await on(entry, path, { reference });
-      await draw();
-      $("support-told").textContent += after;
-      $("support-told").focus();
-    } catch (error) {
-      $("support-told").textContent = problem(error);
-    }
-  }));
-  press($("support-may"), "/v1/approvals/approve", "");
-  press($("support-revoke"), "/v1/approvals/revoke", t("support.back"));
-  await draw().catch(() => {}); // the page has told what it is for
 }
 
 // seen is what this browser knows by itself: its clock, and whether another
@@ -110,10 +85,14 @@ async function start() {
   hide($("asking"));
   if (!best) return untold(t(asked.some((a) => a.session) ? "untold.other" : "untold.out"));
   if (best.report.audience === "anyone" && best.report.findings[0].cause === "refused") return untold(t("untold.stranger"));
-  if (best.report.audience === "owner") choose(best.entry);
   tell(best.report, best.entry);
-  if (best.report.audience === "owner") support(best.entry);
-  $("you-yes").addEventListener("click", () => { $("you-told").textContent = t("you.yes.told"); });
+  go($("told"));
+  if (best.report.audience !== "owner") return;
+  choose(best.entry);
+  owner(best.entry, reference, async () => {
+    const report = await on(best.entry, "/v1/explain", { reference });
+    await settle(() => tell(report, best.entry));
+  });
 }
 
 start();

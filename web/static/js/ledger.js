@@ -21,7 +21,7 @@ function what(a) {
 }
 
 const READ = "explanation read";
-const looks = [READ, "account looked up", "approval asked for"];
+const looks = [READ, "recognised", "account looked up", "approval asked for"];
 export const isLook = (a) => looks.includes(parts(a).base);
 export const isSupport = (a) => parts(a).audience === "desk" || /support|recover|account looked up/.test(parts(a).base);
 export const isRefused = (a) => a.outcome === "refused" || a.outcome === "unfinished";

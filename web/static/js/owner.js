@@ -1,0 +1,102 @@
+// What an owner says of an incident, whether the desk may see it, and what
+// becomes of it while the page is open.
+import { $, busy, go, hide, show } from "./dom.js";
+import { listen } from "./events.js";
+import { problem } from "./page.js";
+import { refused } from "./refused.js";
+import { settle } from "./settle.js";
+import { Refused, on } from "./wire.js";
+import { at, t, when } from "./words.js";
+
+let entry, reference;
+
+// line is the incident's in the ledger: nothing but a look at it is noted by asking.
+async function line() {
+  const { activity } = await on(entry, "/v1/activity");
+  return activity.find((a) => a.reference === reference);
+}
+
+function drawMine(said) {
+  $("you-yes").hidden = Boolean(said);
+  $("you-told").textContent = said ? t("you.said", { when: when(said) }) : "";
+}
+
+async function mine() {
+  await on(entry, "/v1/activity/mine", { reference });
+  drawMine(Date.now() / 1000);
+  $("you-told").textContent += ` ${t("you.yes.told")}`;
+  $("you-told").focus();
+}
+
+async function approval() {
+  const { approvals, asked } = await on(entry, "/v1/approvals");
+  const given = approvals.find((a) => a.reference === reference && !a.revoked && a.expires > Date.now() / 1000);
+  const asks = asked.find((a) => a.reference === reference && a.kind === "ask");
+  return [Boolean(given), given ? t("support.now", { until: at(given.expires) }) : asks ? t("support.asks.this", { agent: asks.agent }) : ""];
+}
+
+function drawApproval([given, told]) {
+  $("support-may").hidden = given;
+  $("support-revoke").hidden = !given;
+  if ($("support-told").textContent !== told) $("support-told").textContent = told;
+  show($("support"));
+}
+
+function press(button, where, work) {
+  button.addEventListener("click", () => busy(button, async () => {
+    try {
+      await work();
+    } catch (error) {
+      $(where).textContent = problem(error);
+    }
+  }));
+}
+
+function support(button, path, after) {
+  press(button, "support-told", async () => {
+    await on(entry, path, { reference });
+    drawApproval(await approval());
+    $("support-told").textContent += after;
+    $("support-told").focus();
+  });
+}
+
+// follow keeps the page as things are. told is called when what the ledger
+// says of the incident has changed.
+async function follow(before, told) {
+  const known = (l) => JSON.stringify([l?.outcome, l?.cause]);
+  await listen(entry, async (kind) => {
+    if (kind !== "changed") return kind === "ended" ? on(entry, "/v1/requests").catch(over) : undefined;
+    try {
+      const [now, may] = await Promise.all([line(), approval()]);
+      await settle(() => { drawMine(now?.mine); drawApproval(may); });
+      if (known(now) !== known(before)) told();
+      before = now;
+    } catch (error) {
+      over(error);
+    }
+  });
+}
+
+// over shows what ended the session; what else goes wrong by itself, the next
+// press says.
+function over(error) {
+  if (!(error instanceof Refused)) return;
+  hide($("told"));
+  go(refused(error, () => location.assign("/")));
+}
+
+export async function owner(of, about, told) {
+  [entry, reference] = [of, about];
+  press($("you-yes"), "you-told", mine);
+  support($("support-may"), "/v1/approvals/approve", "");
+  support($("support-revoke"), "/v1/approvals/revoke", t("support.back"));
+  try {
+    const [now, may] = await Promise.all([line(), approval()]);
+    drawMine(now?.mine);
+    drawApproval(may);
+    await follow(now, told);
+  } catch (error) {
+    over(error); // the page has told what it is for
+  }
+}
