@@ -18,6 +18,7 @@ import (
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -270,8 +271,7 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 			return err
 		}
 		a.Record, a.Stretch, a.PasswordChanged, a.PasswordChangedBy = record, stretch, now, actor.Device.ID
-		a.Epoch++
-		if err := tx.SaveSubject(a); err != nil {
+		if err := signal.Raise(tx, &a, signal.PasswordChanged, signal.Detail{Device: actor.Device.ID, By: signal.ByUser}, now); err != nil {
 			return err
 		}
 		if ended, err = tx.EndSessions(a.ID, store.ID{}, actor.Session.ID, now, actor.Device.ID, store.EndPasswordChanged); err != nil {
@@ -314,8 +314,7 @@ func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id stor
 			if _, err := tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndDeviceRemoved); err != nil {
 				return err
 			}
-			a.Epoch++
-			if err := tx.SaveSubject(a); err != nil {
+			if err := signal.Raise(tx, &a, signal.DeviceRemoved, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
 				return err
 			}
 			if err := s.tell(tx, a, message.DeviceRemoved, map[string]string{"device": d.Name, "by": actor.Device.Name}); err != nil {
@@ -353,8 +352,7 @@ func (s *Service) EndDevice(ctx context.Context, actor session.Actor, id store.I
 			if ended, err = tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndSignedOut); err != nil {
 				return err
 			}
-			a.Epoch++
-			if err := tx.SaveSubject(a); err != nil {
+			if err := signal.Raise(tx, &a, signal.SessionsEnded, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
 				return err
 			}
 			return s.note(tx, &a, "device signed out", d.Name, c)

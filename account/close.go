@@ -6,6 +6,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -29,6 +30,9 @@ func (s *Service) Close(ctx context.Context, actor session.Actor, grant []byte, 
 		if err := s.tell(tx, a, message.AccountClosed, map[string]string{"device": actor.Device.Name}); err != nil {
 			return err
 		}
-		return tx.CloseAccount(a.ID)
+		if err := tx.CloseAccount(a.ID); err != nil {
+			return err
+		}
+		return signal.Closed(tx, a, s.Gate.Now())
 	})
 }

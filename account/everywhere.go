@@ -6,6 +6,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -18,11 +19,11 @@ func (s *Service) SignOutEverywhere(ctx context.Context, actor session.Actor, c 
 		if err != nil {
 			return err
 		}
-		if ended, err = tx.EndSessions(a.ID, store.ID{}, store.ID{}, s.Gate.Now(), actor.Device.ID, store.EndSignedOut); err != nil {
+		now := s.Gate.Now()
+		if ended, err = tx.EndSessions(a.ID, store.ID{}, store.ID{}, now, actor.Device.ID, store.EndSignedOut); err != nil {
 			return err
 		}
-		a.Epoch++
-		if err := tx.SaveSubject(a); err != nil {
+		if err := signal.Raise(tx, &a, signal.SessionsEnded, signal.Detail{By: signal.ByUser}, now); err != nil {
 			return err
 		}
 		if err := s.tell(tx, a, message.SignedOut, map[string]string{"device": actor.Device.Name}); err != nil {

@@ -10,6 +10,7 @@ import (
 	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/policy"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -47,29 +48,27 @@ func (s *Service) Invite(ctx context.Context, typed string) (string, time.Time, 
 
 // Disable refuses every way into the account until Enable.
 func (s *Service) Disable(ctx context.Context, identifier string) error {
-	return s.change(ctx, identifier, "account disabled", func(a *store.Subject) bool {
+	return s.change(ctx, identifier, "account disabled", signal.AccountDisabled, func(a *store.Subject) bool {
 		if !a.Disabled.IsZero() {
 			return false
 		}
 		a.Disabled = s.Gate.Now()
-		a.Epoch++
 		return true
 	})
 }
 
 // Enable undoes Disable.
 func (s *Service) Enable(ctx context.Context, identifier string) error {
-	return s.change(ctx, identifier, "account enabled", func(a *store.Subject) bool {
+	return s.change(ctx, identifier, "account enabled", signal.AccountEnabled, func(a *store.Subject) bool {
 		if a.Disabled.IsZero() {
 			return false
 		}
 		a.Disabled = time.Time{}
-		a.Epoch++
 		return true
 	})
 }
 
-func (s *Service) change(ctx context.Context, identifier, what string, f func(*store.Subject) bool) error {
+func (s *Service) change(ctx context.Context, identifier, what, kind string, f func(*store.Subject) bool) error {
 	return s.Store.Update(ctx, func(tx store.Tx) error {
 		a, err := s.find(tx, identifier)
 		if err != nil {
@@ -78,7 +77,7 @@ func (s *Service) change(ctx context.Context, identifier, what string, f func(*s
 		if !f(&a) {
 			return nil
 		}
-		if err := tx.SaveSubject(a); err != nil {
+		if err := signal.Raise(tx, &a, kind, signal.Detail{By: signal.ByAdmin}, s.Gate.Now()); err != nil {
 			return err
 		}
 		return s.note(tx, &a, what, operator.Name, operator)

@@ -10,6 +10,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -82,7 +83,7 @@ func (s *Service) Allow(ctx context.Context, actor session.Actor, shortID string
 		if r.Seen.IsZero() {
 			r.Seen, r.SeenBy = now, actor.Device.ID
 		}
-		if err := tx.SaveRequest(r); err != nil {
+		if err := errors.Join(tx.SaveRequest(r), signal.Poke(tx, r.Account, s.Gate.Now())); err != nil {
 			return err
 		}
 		a, err := tx.Subject(actor.Account.ID)
@@ -108,7 +109,7 @@ func (s *Service) Deny(ctx context.Context, actor session.Actor, shortID string,
 		}
 		r.Denied, r.DeniedBy = s.Gate.Now(), actor.Device.ID
 		r.Done = r.Denied
-		if err := tx.SaveRequest(r); err != nil {
+		if err := errors.Join(tx.SaveRequest(r), signal.Poke(tx, r.Account, s.Gate.Now())); err != nil {
 			return err
 		}
 		a, err := tx.Subject(actor.Account.ID)

@@ -9,6 +9,7 @@ import (
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -127,19 +128,18 @@ func (s *Service) do(tx store.Tx, a *store.Subject, d store.DeskAct, actor sessi
 	case StartRecovery:
 		word, err = s.Recovery.Begin(tx, a.ID, actor.Account.ID)
 	case EndSessions:
-		_, err = tx.EndSessions(a.ID, store.ID{}, store.ID{}, now, store.ID{}, store.EndSignedOut)
-		a.Epoch++
+		if _, err = tx.EndSessions(a.ID, store.ID{}, store.ID{}, now, store.ID{}, store.EndSignedOut); err == nil {
+			err = signal.Raise(tx, a, signal.SessionsEnded, signal.Detail{By: signal.ByAdmin}, now)
+		}
 	case Unlock:
 		err = tx.SaveStrangers(store.LaneOf(a.Key), lockout.State{})
 		a.Hot.StrangerFailures = 0
 	case RemoveFactors:
-		err = s.removeFactors(tx, a)
-		a.Epoch++
+		if err = s.removeFactors(tx, a); err == nil {
+			err = signal.Raise(tx, a, signal.FactorChanged, signal.Detail{By: signal.ByAdmin}, now)
+		}
 	}
 	if err != nil {
-		return "", err
-	}
-	if err := tx.SaveSubject(*a); err != nil {
 		return "", err
 	}
 	if d.Kind == RemoveFactors {

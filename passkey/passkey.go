@@ -41,6 +41,7 @@ import (
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -243,8 +244,7 @@ func (s *Service) acting(tx store.Tx, actor session.Actor, c gate.Caller) (store
 // changed is what goes with each change of an account's passkeys: the epoch,
 // the notice, the ledger's line.
 func (s *Service) changed(tx store.Tx, a store.Subject, kind, what, name string, actor session.Actor, c gate.Caller) error {
-	a.Epoch++
-	if err := tx.SaveSubject(a); err != nil {
+	if err := signal.Raise(tx, &a, signal.FactorChanged, signal.Detail{By: signal.ByUser}, s.Gate.Now()); err != nil {
 		return err
 	}
 	if err := s.Notices.Tell(tx, a, kind, map[string]string{"passkey": name, "device": actor.Device.Name}); err != nil {

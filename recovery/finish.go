@@ -8,6 +8,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -130,8 +131,7 @@ func (s *Service) set(tx store.Tx, a store.Subject, all []store.Recovery, r stor
 		return nil, err
 	}
 	a.Record, a.Stretch, a.PasswordChanged, a.PasswordChangedBy = record, stretch, now, device.ID
-	a.Epoch++
-	if err := tx.SaveSubject(a); err != nil {
+	if err := signal.Raise(tx, &a, signal.Recovered, signal.Detail{Device: device.ID, By: signal.ByUser}, now); err != nil {
 		return nil, err
 	}
 	if _, err := tx.EndSessions(a.ID, store.ID{}, store.ID{}, now, device.ID, store.EndPasswordChanged); err != nil {

@@ -23,6 +23,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -211,8 +212,15 @@ func (s *Service) End(ctx context.Context, a Actor) error {
 			return err
 		}
 		// All but none: EndSessions of this device ends its one living session.
-		_, err = tx.EndSessions(a.Account.ID, a.Device.ID, store.ID{}, s.gate.Now(), a.Device.ID, store.EndSignedOut)
-		return err
+		now := s.gate.Now()
+		if _, err := tx.EndSessions(a.Account.ID, a.Device.ID, store.ID{}, now, a.Device.ID, store.EndSignedOut); err != nil {
+			return err
+		}
+		account, err := tx.Subject(a.Account.ID)
+		if err != nil {
+			return err
+		}
+		return signal.Note(tx, account, signal.SessionEnded, signal.Detail{Session: n.ID, Device: a.Device.ID, By: signal.ByUser}, now)
 	})
 }
 

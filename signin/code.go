@@ -11,6 +11,7 @@ import (
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/message"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -303,8 +304,7 @@ func (s *Service) enrol(tx store.Tx, account store.Subject, r store.Request) (*S
 	if err := tx.AddDevice(device); err != nil {
 		return nil, err
 	}
-	account.Epoch++
-	if err := tx.SaveSubject(account); err != nil {
+	if err := signal.Raise(tx, &account, signal.DeviceAdded, signal.Detail{Device: device.ID, By: signal.ByUser}, now); err != nil {
 		return nil, err
 	}
 	if err := s.tell(tx, account, message.NewDevice, map[string]string{"device": device.Name, "from": r.Address}); err != nil {

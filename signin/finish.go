@@ -11,6 +11,7 @@ import (
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -291,7 +292,7 @@ func (s *Service) proved(tx store.Tx, st state, account store.Subject, device st
 	if err := s.makeRoom(tx, account.ID); err != nil {
 		return err
 	}
-	if err := tx.AddRequest(request); err != nil {
+	if err := errors.Join(tx.AddRequest(request), signal.Poke(tx, account.ID, request.Opened)); err != nil {
 		return err
 	}
 	content.Outcome = incident.CodeAsked

@@ -161,6 +161,7 @@ type People interface {
 	DueMessages(now time.Time, limit int) ([]Message, error) // neither sent nor given up, oldest first
 	Messages(account ID) ([]Message, error)                  // newest first
 
-	// CloseAccount deletes the account and everything of it, sessions and ledger too.
+	// CloseAccount deletes the account and everything of it, sessions, ledger and
+	// signals too.
 	CloseAccount(ID) error
 }

@@ -331,3 +331,89 @@ DELETE FROM invitations WHERE identifier = @identifier;
 
 -- name: CloseSubject :execrows
 DELETE FROM subjects WHERE id = @id AND ghost = 0;
+
+-- name: AddSignal :exec
+INSERT INTO signals (at, id, account, epoch, kind, detail) VALUES (@at, @id, @account, @epoch, @kind, @detail);
+
+-- name: AddReceipts :exec
+INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
+SELECT n.id, s.id, n.account, n.epoch, n.kind, n.at, n.at, 0, 0, 0, ''
+FROM signals AS n, services AS s WHERE n.at = @at AND n.id = @id AND s.status <> 'disabled';
+
+-- name: AddReceipt :exec
+INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
+VALUES (@signal, @service, @account, @epoch, @kind, @made, @next, @tries, @delivered, @applied, @why);
+
+-- name: Signals :many
+SELECT * FROM signals WHERE at >= @at AND (at > @at OR id > @id) ORDER BY at, id LIMIT @most;
+
+-- name: Signal :one
+SELECT * FROM signals WHERE at = @at AND id = @id;
+
+-- name: Services :many
+SELECT * FROM services ORDER BY name;
+
+-- name: ServiceOf :one
+SELECT * FROM services WHERE secret = @secret;
+
+-- name: AddService :exec
+INSERT INTO services (id, name, audience, push, secret, added, status, why, parked, events, about)
+VALUES (@id, @name, @audience, @push, @secret, @added, @status, @why, @parked, @events, @about);
+
+-- name: SaveService :execrows
+UPDATE services SET name = @name, audience = @audience, push = @push, secret = @secret, added = @added, status = @status, why = @why, parked = @parked, events = @events, about = @about
+WHERE id = @id;
+
+-- name: DropService :execrows
+DELETE FROM services WHERE id = @id;
+
+-- name: DropWork :exec
+DELETE FROM works WHERE service = @service;
+
+-- name: DropWaiting :exec
+DELETE FROM receipts WHERE service = @service AND delivered = 0;
+
+-- name: Work :one
+SELECT * FROM works WHERE service = @service;
+
+-- name: SaveWork :exec
+INSERT INTO works (service, node, lease, heard) VALUES (@service, @node, @lease, @heard)
+ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease, heard = excluded.heard;
+
+-- name: DueReceipts :many
+-- Of each account only the first that waits, due or not: what comes after it
+-- waits for it.
+SELECT r.* FROM receipts AS r WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND NOT EXISTS (
+    SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
+    AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
+ORDER BY r.next, r.made LIMIT @most;
+
+-- name: Deliver :exec
+UPDATE receipts SET delivered = @delivered, why = @why WHERE signal = @signal AND service = @service AND delivered = 0;
+
+-- name: Apply :exec
+UPDATE receipts SET applied = @applied WHERE signal = @signal AND service = @service AND applied = 0;
+
+-- name: PutOff :exec
+UPDATE receipts SET next = @next, tries = tries + 1, why = @why WHERE signal = @signal AND service = @service AND delivered = 0;
+
+-- name: Hurry :exec
+UPDATE receipts SET next = @next WHERE service = @service AND delivered = 0 AND next > @next;
+
+-- name: Receipts :many
+SELECT * FROM receipts WHERE account = @account ORDER BY made DESC, epoch DESC, signal, service LIMIT @most;
+
+-- name: Backlogs :many
+SELECT service, count(*) AS waiting, CAST(min(made) AS BIGINT) AS oldest FROM receipts WHERE delivered = 0 GROUP BY service ORDER BY service;
+
+-- name: TrimReceipts :exec
+DELETE FROM receipts WHERE signal IN (SELECT id FROM signals WHERE at < @before);
+
+-- name: TrimSignals :exec
+DELETE FROM signals WHERE at < @before;
+
+-- name: CloseSignals :exec
+DELETE FROM signals WHERE account = @account;
+
+-- name: CloseReceipts :exec
+DELETE FROM receipts WHERE account = @account;

@@ -271,7 +271,8 @@ type Tx interface {
 	EndSessions(account, device, except ID, at time.Time, by ID, why string) (int, error)
 	TouchSession(id ID, used time.Time) error
 	// Trim deletes sessions that ended before, requests and passes and
-	// invitations that expired before, and former passwords replaced before.
+	// invitations that expired before, former passwords replaced before, and
+	// signals made before with their receipts.
 	Trim(before time.Time) error
 
 	Append(Entry) error // puts the entry at its Seq, over the one RingSize before it
@@ -302,6 +303,7 @@ type Tx interface {
 	SaveInvitation(Invitation) error
 
 	People
+	Signals
 
 	Policy() ([]byte, error) // JSON; ErrNotFound when none was set
 	SavePolicy([]byte) error

@@ -221,9 +221,11 @@ func closeAccount(t *testing.T, open Open) {
 		p.Account, ad.Account, c.Account, re.Account, k.Account = x.ID, x.ID, x.ID, x.ID, x.ID
 		ap, ag, act, m, i := sample[store.Approval](seed), sample[store.Agent](seed), sample[store.DeskAct](seed), sample[store.Message](seed), sample[store.Invitation](seed)
 		ap.Account, ag.Account, act.Account, m.Account, i.Identifier = x.ID, x.ID, x.ID, x.ID, x.Identifier
+		sg, rc := sample[store.Signal](seed), sample[store.Receipt](seed)
+		sg.Account, rc.Account = x.ID, x.ID
 		return errors.Join(tx.AddSubject(x), tx.AddDevice(d), tx.AddSession(n), tx.Append(e), tx.AddRequest(r), tx.AddPass(p), tx.AddAddress(ad),
 			tx.ReplaceRecoveryCodes(x.ID, []store.RecoveryCode{c}), tx.AddRecovery(re), tx.AddPasskey(k), tx.SaveApproval(ap), tx.SaveAgent(ag),
-			tx.AddDeskAct(act), tx.AddMessage(m), tx.AddInvitation(i))
+			tx.AddDeskAct(act), tx.AddMessage(m), tx.AddInvitation(i), tx.AddSignal(sg), tx.AddReceipt(rc))
 	}
 	update(t, s, func(tx store.Tx) error { return errors.Join(fillAccount(tx, a, 1), fillAccount(tx, b, 2)) })
 	update(t, s, func(tx store.Tx) error { return tx.CloseAccount(a.ID) })
@@ -237,6 +239,8 @@ func closeAccount(t *testing.T, open Open) {
 			"requests": len(list(t, s, c.of, store.Tx.Requests)), "addresses": len(list(t, s, c.of, store.Tx.Addresses)), "codes": len(list(t, s, c.of, store.Tx.RecoveryCodes)),
 			"recoveries": len(list(t, s, c.of, store.Tx.Recoveries)), "passkeys": len(list(t, s, c.of, store.Tx.Passkeys)), "approvals": len(list(t, s, c.of, store.Tx.Approvals)),
 			"acts": len(list(t, s, c.of, store.Tx.DeskActs)), "messages": len(list(t, s, c.of, store.Tx.Messages)),
+			"signals":  len(list(t, s, c.of, signalsOf)),
+			"receipts": len(list(t, s, c.of, func(tx store.Tx, of store.ID) ([]store.Receipt, error) { return tx.Receipts(of, 9) })),
 		} {
 			if n != c.want {
 				t.Errorf("%d %s, want %d", n, name, c.want)
@@ -255,6 +259,12 @@ func closeAccount(t *testing.T, open Open) {
 	if x := get(t, s, func(tx store.Tx) (store.Subject, error) { return tx.Subject(stand.ID) }); !x.Ghost {
 		t.Error("a stand-in was deleted")
 	}
+}
+
+// signalsOf looks for an account's signals in all there are.
+func signalsOf(tx store.Tx, of store.ID) ([]store.Signal, error) {
+	all, err := tx.Signals(time.UnixMicro(0), store.ID{}, 99)
+	return slices.DeleteFunc(all, func(n store.Signal) bool { return n.Account != of }), err
 }
 
 // list gets what an account has of one kind; none is an empty list.

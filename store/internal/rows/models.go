@@ -150,6 +150,20 @@ type Passkey struct {
 	Uses       int64
 }
 
+type Receipt struct {
+	Signal    []byte
+	Service   []byte
+	Account   []byte
+	Epoch     int64
+	Kind      string
+	Made      int64
+	Next      int64
+	Tries     int64
+	Delivered int64
+	Applied   int64
+	Why       string
+}
+
 type Recovery struct {
 	ID          []byte
 	Account     []byte
@@ -202,6 +216,20 @@ type Request struct {
 	Done       int64
 }
 
+type Service struct {
+	ID       []byte
+	Name     string
+	Audience string
+	Push     string
+	Secret   []byte
+	Added    int64
+	Status   string
+	Why      string
+	Parked   int64
+	Events   string
+	About    string
+}
+
 type Session struct {
 	ID       []byte
 	Account  []byte
@@ -216,6 +244,15 @@ type Session struct {
 type Setting struct {
 	Name  string
 	Value []byte
+}
+
+type Signal struct {
+	At      int64
+	ID      []byte
+	Account []byte
+	Epoch   int64
+	Kind    string
+	Detail  []byte
 }
 
 type Subject struct {
@@ -236,4 +273,11 @@ type Subject struct {
 	Seq1              int64
 	Seq2              int64
 	Seq3              int64
+}
+
+type Work struct {
+	Service []byte
+	Node    []byte
+	Lease   int64
+	Heard   int64
 }

@@ -324,6 +324,58 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
 	return err
 }
 
+const addReceipt = `-- name: AddReceipt :exec
+INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+`
+
+type AddReceiptParams struct {
+	Signal    []byte
+	Service   []byte
+	Account   []byte
+	Epoch     int64
+	Kind      string
+	Made      int64
+	Next      int64
+	Tries     int64
+	Delivered int64
+	Applied   int64
+	Why       string
+}
+
+func (q *Queries) AddReceipt(ctx context.Context, arg AddReceiptParams) error {
+	_, err := q.db.ExecContext(ctx, addReceipt,
+		arg.Signal,
+		arg.Service,
+		arg.Account,
+		arg.Epoch,
+		arg.Kind,
+		arg.Made,
+		arg.Next,
+		arg.Tries,
+		arg.Delivered,
+		arg.Applied,
+		arg.Why,
+	)
+	return err
+}
+
+const addReceipts = `-- name: AddReceipts :exec
+INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
+SELECT n.id, s.id, n.account, n.epoch, n.kind, n.at, n.at, 0, 0, 0, ''
+FROM signals AS n, services AS s WHERE n.at = $1 AND n.id = $2 AND s.status <> 'disabled'
+`
+
+type AddReceiptsParams struct {
+	At int64
+	ID []byte
+}
+
+func (q *Queries) AddReceipts(ctx context.Context, arg AddReceiptsParams) error {
+	_, err := q.db.ExecContext(ctx, addReceipts, arg.At, arg.ID)
+	return err
+}
+
 const addRecovery = `-- name: AddRecovery :exec
 INSERT INTO recoveries (id, account, thumbprint, name, system, client, address, opened, opens, expires, by_code, by_device, by_device_at, by_address, address_hash, wrong, cancelled, cancelled_by, cancel_hash, finished, agent, told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 `
@@ -451,6 +503,42 @@ func (q *Queries) AddRequest(ctx context.Context, arg AddRequestParams) error {
 	return err
 }
 
+const addService = `-- name: AddService :exec
+INSERT INTO services (id, name, audience, push, secret, added, status, why, parked, events, about)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+`
+
+type AddServiceParams struct {
+	ID       []byte
+	Name     string
+	Audience string
+	Push     string
+	Secret   []byte
+	Added    int64
+	Status   string
+	Why      string
+	Parked   int64
+	Events   string
+	About    string
+}
+
+func (q *Queries) AddService(ctx context.Context, arg AddServiceParams) error {
+	_, err := q.db.ExecContext(ctx, addService,
+		arg.ID,
+		arg.Name,
+		arg.Audience,
+		arg.Push,
+		arg.Secret,
+		arg.Added,
+		arg.Status,
+		arg.Why,
+		arg.Parked,
+		arg.Events,
+		arg.About,
+	)
+	return err
+}
+
 const addSession = `-- name: AddSession :exec
 INSERT INTO sessions (id, account, device, created, last_used, ended, ended_by, ended_why) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
@@ -476,6 +564,31 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 		arg.Ended,
 		arg.EndedBy,
 		arg.EndedWhy,
+	)
+	return err
+}
+
+const addSignal = `-- name: AddSignal :exec
+INSERT INTO signals (at, id, account, epoch, kind, detail) VALUES ($1, $2, $3, $4, $5, $6)
+`
+
+type AddSignalParams struct {
+	At      int64
+	ID      []byte
+	Account []byte
+	Epoch   int64
+	Kind    string
+	Detail  []byte
+}
+
+func (q *Queries) AddSignal(ctx context.Context, arg AddSignalParams) error {
+	_, err := q.db.ExecContext(ctx, addSignal,
+		arg.At,
+		arg.ID,
+		arg.Account,
+		arg.Epoch,
+		arg.Kind,
+		arg.Detail,
 	)
 	return err
 }
@@ -642,6 +755,21 @@ func (q *Queries) AppendEntry(ctx context.Context, arg AppendEntryParams) error 
 	return err
 }
 
+const apply = `-- name: Apply :exec
+UPDATE receipts SET applied = $1 WHERE signal = $2 AND service = $3 AND applied = 0
+`
+
+type ApplyParams struct {
+	Applied int64
+	Signal  []byte
+	Service []byte
+}
+
+func (q *Queries) Apply(ctx context.Context, arg ApplyParams) error {
+	_, err := q.db.ExecContext(ctx, apply, arg.Applied, arg.Signal, arg.Service)
+	return err
+}
+
 const approvals = `-- name: Approvals :many
 SELECT account, reference, at, expires, made_by, revoked FROM approvals WHERE account = $1 ORDER BY at DESC, reference
 `
@@ -663,6 +791,39 @@ func (q *Queries) Approvals(ctx context.Context, account []byte) ([]Approval, er
 			&i.MadeBy,
 			&i.Revoked,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const backlogs = `-- name: Backlogs :many
+SELECT service, count(*) AS waiting, CAST(min(made) AS BIGINT) AS oldest FROM receipts WHERE delivered = 0 GROUP BY service ORDER BY service
+`
+
+type BacklogsRow struct {
+	Service []byte
+	Waiting int64
+	Oldest  int64
+}
+
+func (q *Queries) Backlogs(ctx context.Context) ([]BacklogsRow, error) {
+	rows, err := q.db.QueryContext(ctx, backlogs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BacklogsRow
+	for rows.Next() {
+		var i BacklogsRow
+		if err := rows.Scan(&i.Service, &i.Waiting, &i.Oldest); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -803,6 +964,15 @@ func (q *Queries) ClosePasskeys(ctx context.Context, account []byte) error {
 	return err
 }
 
+const closeReceipts = `-- name: CloseReceipts :exec
+DELETE FROM receipts WHERE account = $1
+`
+
+func (q *Queries) CloseReceipts(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeReceipts, account)
+	return err
+}
+
 const closeRecoveries = `-- name: CloseRecoveries :exec
 DELETE FROM recoveries WHERE account = $1
 `
@@ -839,6 +1009,15 @@ func (q *Queries) CloseSessions(ctx context.Context, account []byte) error {
 	return err
 }
 
+const closeSignals = `-- name: CloseSignals :exec
+DELETE FROM signals WHERE account = $1
+`
+
+func (q *Queries) CloseSignals(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, closeSignals, account)
+	return err
+}
+
 const closeSubject = `-- name: CloseSubject :execrows
 DELETE FROM subjects WHERE id = $1 AND ghost = 0
 `
@@ -860,6 +1039,27 @@ func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const deliver = `-- name: Deliver :exec
+UPDATE receipts SET delivered = $1, why = $2 WHERE signal = $3 AND service = $4 AND delivered = 0
+`
+
+type DeliverParams struct {
+	Delivered int64
+	Why       string
+	Signal    []byte
+	Service   []byte
+}
+
+func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
+	_, err := q.db.ExecContext(ctx, deliver,
+		arg.Delivered,
+		arg.Why,
+		arg.Signal,
+		arg.Service,
+	)
+	return err
 }
 
 const deskAct = `-- name: DeskAct :one
@@ -1077,6 +1277,36 @@ func (q *Queries) DropRequest(ctx context.Context, id []byte) (int64, error) {
 	return result.RowsAffected()
 }
 
+const dropService = `-- name: DropService :execrows
+DELETE FROM services WHERE id = $1
+`
+
+func (q *Queries) DropService(ctx context.Context, id []byte) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropService, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const dropWaiting = `-- name: DropWaiting :exec
+DELETE FROM receipts WHERE service = $1 AND delivered = 0
+`
+
+func (q *Queries) DropWaiting(ctx context.Context, service []byte) error {
+	_, err := q.db.ExecContext(ctx, dropWaiting, service)
+	return err
+}
+
+const dropWork = `-- name: DropWork :exec
+DELETE FROM works WHERE service = $1
+`
+
+func (q *Queries) DropWork(ctx context.Context, service []byte) error {
+	_, err := q.db.ExecContext(ctx, dropWork, service)
+	return err
+}
+
 const dueMessages = `-- name: DueMessages :many
 SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= $1 ORDER BY next, id LIMIT $2
 `
@@ -1107,6 +1337,56 @@ func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Mes
 			&i.Tries,
 			&i.Sent,
 			&i.GaveUp,
+			&i.Why,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const dueReceipts = `-- name: DueReceipts :many
+SELECT r.signal, r.service, r.account, r.epoch, r.kind, r.made, r.next, r.tries, r.delivered, r.applied, r.why FROM receipts AS r WHERE r.service = $1 AND r.delivered = 0 AND r.next <= $2 AND NOT EXISTS (
+    SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
+    AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
+ORDER BY r.next, r.made LIMIT $3
+`
+
+type DueReceiptsParams struct {
+	Service []byte
+	Next    int64
+	Most    int32
+}
+
+// Of each account only the first that waits, due or not: what comes after it
+// waits for it.
+func (q *Queries) DueReceipts(ctx context.Context, arg DueReceiptsParams) ([]Receipt, error) {
+	rows, err := q.db.QueryContext(ctx, dueReceipts, arg.Service, arg.Next, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Receipt
+	for rows.Next() {
+		var i Receipt
+		if err := rows.Scan(
+			&i.Signal,
+			&i.Service,
+			&i.Account,
+			&i.Epoch,
+			&i.Kind,
+			&i.Made,
+			&i.Next,
+			&i.Tries,
+			&i.Delivered,
+			&i.Applied,
 			&i.Why,
 		); err != nil {
 			return nil, err
@@ -1384,6 +1664,20 @@ func (q *Queries) Former(ctx context.Context, account []byte) (Former, error) {
 	return i, err
 }
 
+const hurry = `-- name: Hurry :exec
+UPDATE receipts SET next = $1 WHERE service = $2 AND delivered = 0 AND next > $1
+`
+
+type HurryParams struct {
+	Next    int64
+	Service []byte
+}
+
+func (q *Queries) Hurry(ctx context.Context, arg HurryParams) error {
+	_, err := q.db.ExecContext(ctx, hurry, arg.Next, arg.Service)
+	return err
+}
+
 const invitation = `-- name: Invitation :one
 SELECT hash, identifier, created, expires, used FROM invitations WHERE hash = $1
 `
@@ -1572,6 +1866,71 @@ func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, erro
 			&i.AddedBy,
 			&i.LastUsed,
 			&i.Uses,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const putOff = `-- name: PutOff :exec
+UPDATE receipts SET next = $1, tries = tries + 1, why = $2 WHERE signal = $3 AND service = $4 AND delivered = 0
+`
+
+type PutOffParams struct {
+	Next    int64
+	Why     string
+	Signal  []byte
+	Service []byte
+}
+
+func (q *Queries) PutOff(ctx context.Context, arg PutOffParams) error {
+	_, err := q.db.ExecContext(ctx, putOff,
+		arg.Next,
+		arg.Why,
+		arg.Signal,
+		arg.Service,
+	)
+	return err
+}
+
+const receipts = `-- name: Receipts :many
+SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE account = $1 ORDER BY made DESC, epoch DESC, signal, service LIMIT $2
+`
+
+type ReceiptsParams struct {
+	Account []byte
+	Most    int32
+}
+
+func (q *Queries) Receipts(ctx context.Context, arg ReceiptsParams) ([]Receipt, error) {
+	rows, err := q.db.QueryContext(ctx, receipts, arg.Account, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Receipt
+	for rows.Next() {
+		var i Receipt
+		if err := rows.Scan(
+			&i.Signal,
+			&i.Service,
+			&i.Account,
+			&i.Epoch,
+			&i.Kind,
+			&i.Made,
+			&i.Next,
+			&i.Tries,
+			&i.Delivered,
+			&i.Applied,
+			&i.Why,
 		); err != nil {
 			return nil, err
 		}
@@ -2231,6 +2590,45 @@ func (q *Queries) SaveRequest(ctx context.Context, arg SaveRequestParams) (int64
 	return result.RowsAffected()
 }
 
+const saveService = `-- name: SaveService :execrows
+UPDATE services SET name = $1, audience = $2, push = $3, secret = $4, added = $5, status = $6, why = $7, parked = $8, events = $9, about = $10
+WHERE id = $11
+`
+
+type SaveServiceParams struct {
+	Name     string
+	Audience string
+	Push     string
+	Secret   []byte
+	Added    int64
+	Status   string
+	Why      string
+	Parked   int64
+	Events   string
+	About    string
+	ID       []byte
+}
+
+func (q *Queries) SaveService(ctx context.Context, arg SaveServiceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveService,
+		arg.Name,
+		arg.Audience,
+		arg.Push,
+		arg.Secret,
+		arg.Added,
+		arg.Status,
+		arg.Why,
+		arg.Parked,
+		arg.Events,
+		arg.About,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const saveSetting = `-- name: SaveSetting :exec
 INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 `
@@ -2313,6 +2711,90 @@ func (q *Queries) SaveSubjectHot(ctx context.Context, arg SaveSubjectHotParams) 
 	return result.RowsAffected()
 }
 
+const saveWork = `-- name: SaveWork :exec
+INSERT INTO works (service, node, lease, heard) VALUES ($1, $2, $3, $4)
+ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease, heard = excluded.heard
+`
+
+type SaveWorkParams struct {
+	Service []byte
+	Node    []byte
+	Lease   int64
+	Heard   int64
+}
+
+func (q *Queries) SaveWork(ctx context.Context, arg SaveWorkParams) error {
+	_, err := q.db.ExecContext(ctx, saveWork,
+		arg.Service,
+		arg.Node,
+		arg.Lease,
+		arg.Heard,
+	)
+	return err
+}
+
+const serviceOf = `-- name: ServiceOf :one
+SELECT id, name, audience, push, secret, added, status, why, parked, events, about FROM services WHERE secret = $1
+`
+
+func (q *Queries) ServiceOf(ctx context.Context, secret []byte) (Service, error) {
+	row := q.db.QueryRowContext(ctx, serviceOf, secret)
+	var i Service
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Audience,
+		&i.Push,
+		&i.Secret,
+		&i.Added,
+		&i.Status,
+		&i.Why,
+		&i.Parked,
+		&i.Events,
+		&i.About,
+	)
+	return i, err
+}
+
+const services = `-- name: Services :many
+SELECT id, name, audience, push, secret, added, status, why, parked, events, about FROM services ORDER BY name
+`
+
+func (q *Queries) Services(ctx context.Context) ([]Service, error) {
+	rows, err := q.db.QueryContext(ctx, services)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Service
+	for rows.Next() {
+		var i Service
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Audience,
+			&i.Push,
+			&i.Secret,
+			&i.Added,
+			&i.Status,
+			&i.Why,
+			&i.Parked,
+			&i.Events,
+			&i.About,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const session = `-- name: Session :one
 SELECT id, account, device, created, last_used, ended, ended_by, ended_why FROM sessions WHERE id = $1
 `
@@ -2378,6 +2860,69 @@ func (q *Queries) Setting(ctx context.Context, name string) ([]byte, error) {
 	var value []byte
 	err := row.Scan(&value)
 	return value, err
+}
+
+const signal = `-- name: Signal :one
+SELECT at, id, account, epoch, kind, detail FROM signals WHERE at = $1 AND id = $2
+`
+
+type SignalParams struct {
+	At int64
+	ID []byte
+}
+
+func (q *Queries) Signal(ctx context.Context, arg SignalParams) (Signal, error) {
+	row := q.db.QueryRowContext(ctx, signal, arg.At, arg.ID)
+	var i Signal
+	err := row.Scan(
+		&i.At,
+		&i.ID,
+		&i.Account,
+		&i.Epoch,
+		&i.Kind,
+		&i.Detail,
+	)
+	return i, err
+}
+
+const signals = `-- name: Signals :many
+SELECT at, id, account, epoch, kind, detail FROM signals WHERE at >= $1 AND (at > $1 OR id > $2) ORDER BY at, id LIMIT $3
+`
+
+type SignalsParams struct {
+	At   int64
+	ID   []byte
+	Most int32
+}
+
+func (q *Queries) Signals(ctx context.Context, arg SignalsParams) ([]Signal, error) {
+	rows, err := q.db.QueryContext(ctx, signals, arg.At, arg.ID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Signal
+	for rows.Next() {
+		var i Signal
+		if err := rows.Scan(
+			&i.At,
+			&i.ID,
+			&i.Account,
+			&i.Epoch,
+			&i.Kind,
+			&i.Detail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const subject = `-- name: Subject :one
@@ -2480,6 +3025,15 @@ func (q *Queries) TrimPasses(ctx context.Context, expires int64) error {
 	return err
 }
 
+const trimReceipts = `-- name: TrimReceipts :exec
+DELETE FROM receipts WHERE signal IN (SELECT id FROM signals WHERE at < $1)
+`
+
+func (q *Queries) TrimReceipts(ctx context.Context, before int64) error {
+	_, err := q.db.ExecContext(ctx, trimReceipts, before)
+	return err
+}
+
 const trimRecoveries = `-- name: TrimRecoveries :exec
 DELETE FROM recoveries WHERE expires < $1
 `
@@ -2507,6 +3061,15 @@ func (q *Queries) TrimSessions(ctx context.Context, ended int64) error {
 	return err
 }
 
+const trimSignals = `-- name: TrimSignals :exec
+DELETE FROM signals WHERE at < $1
+`
+
+func (q *Queries) TrimSignals(ctx context.Context, before int64) error {
+	_, err := q.db.ExecContext(ctx, trimSignals, before)
+	return err
+}
+
 const useRecoveryCode = `-- name: UseRecoveryCode :execrows
 UPDATE recovery_codes SET used = $1 WHERE account = $2 AND hash = $3 AND used = 0
 `
@@ -2523,4 +3086,20 @@ func (q *Queries) UseRecoveryCode(ctx context.Context, arg UseRecoveryCodeParams
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const work = `-- name: Work :one
+SELECT service, node, lease, heard FROM works WHERE service = $1
+`
+
+func (q *Queries) Work(ctx context.Context, service []byte) (Work, error) {
+	row := q.db.QueryRowContext(ctx, work, service)
+	var i Work
+	err := row.Scan(
+		&i.Service,
+		&i.Node,
+		&i.Lease,
+		&i.Heard,
+	)
+	return i, err
 }

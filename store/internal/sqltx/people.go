@@ -230,7 +230,8 @@ func (t *Tx) trimPeople(before int64) error {
 	q := t.q
 	return errors.Join(
 		t.did(q.TrimRecoveries(none, before)), t.did(q.TrimApprovals(none, before)),
-		t.did(q.TrimDeskActs(none, before)), t.did(q.TrimMessages(none, before)))
+		t.did(q.TrimDeskActs(none, before)), t.did(q.TrimMessages(none, before)),
+		t.did(q.TrimReceipts(none, before)), t.did(q.TrimSignals(none, before)))
 }
 
 // CloseAccount names every table: a test looks for the account in all there are.
@@ -250,7 +251,7 @@ func (t *Tx) CloseAccount(id store.ID) error {
 		q.CloseDevices(none, of), q.CloseSessions(none, of), q.CloseLedger(none, of), q.CloseRequests(none, of), q.ClosePasses(none, of),
 		q.CloseAddresses(none, of), q.CloseRecoveryCodes(none, of), q.CloseRecoveries(none, of), q.ClosePasskeys(none, of),
 		q.CloseApprovals(none, of), q.CloseAgents(none, of), q.CloseDeskActs(none, of), q.CloseMessages(none, of),
-		q.CloseFormers(none, of), q.CloseInvitations(none, a.Identifier),
+		q.CloseFormers(none, of), q.CloseSignals(none, of), q.CloseReceipts(none, of), q.CloseInvitations(none, a.Identifier),
 	} {
 		if err := t.did(drop); err != nil {
 			return err

@@ -1,0 +1,188 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/store"
+)
+
+func signalOf(seed uint64, account store.ID, epoch int64, when time.Time) store.Signal {
+	n := sample[store.Signal](seed)
+	n.Account, n.Epoch, n.At = account, epoch, when
+	return n
+}
+
+func serviceOf(seed uint64, status string) store.Service {
+	s := sample[store.Service](seed)
+	s.Name, s.Status = fmt.Sprint("service ", seed), status
+	return s
+}
+
+func signals(t *testing.T, open Open) {
+	s, reopen := open(t)
+	a := account(1).ID
+	var all []store.Signal
+	for i, when := range []int64{10, 20, 20, 30} {
+		all = append(all, signalOf(uint64(i), a, int64(i), at(when)))
+	}
+	if slices.Compare(all[1].ID[:], all[2].ID[:]) > 0 {
+		all[1].ID, all[2].ID = all[2].ID, all[1].ID
+	}
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.AddSignal(all[3]), tx.AddSignal(all[2]), tx.AddSignal(all[0]), tx.AddSignal(all[1]))
+	})
+	s = reopen()
+	from := func(when int64, id store.ID, limit int) []store.Signal {
+		return get(t, s, func(tx store.Tx) ([]store.Signal, error) { return tx.Signals(at(when), id, limit) })
+	}
+	same(t, "all", from(0, store.ID{}, 9), all)
+	same(t, "first", from(0, store.ID{}, 2), all[:2])
+	same(t, "after one of the same moment", from(20, all[1].ID, 9), all[2:])
+	same(t, "after the last of a moment", from(20, all[2].ID, 9), all[3:])
+	same(t, "at a moment", from(20, store.ID{}, 9), all[1:])
+	same(t, "none", len(from(30, all[3].ID, 9)), 0)
+	same(t, "one", get(t, s, func(tx store.Tx) (store.Signal, error) { return tx.Signal(at(20), all[1].ID) }), all[1])
+	missing(t, s, func(tx store.Tx) (store.Signal, error) { return tx.Signal(at(10), all[1].ID) })
+	fails(t, s, store.ErrConflict, func(tx store.Tx) error { return tx.AddSignal(all[1]) })
+}
+
+func services(t *testing.T, open Open) {
+	s, reopen := open(t)
+	one, two := serviceOf(1, store.StreamEnabled), serviceOf(2, store.StreamPaused)
+	update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddService(two), tx.AddService(one)) })
+	s = reopen()
+	same(t, "by name", get(t, s, store.Tx.Services), []store.Service{one, two})
+	same(t, "by secret", get(t, s, func(tx store.Tx) (store.Service, error) { return tx.ServiceOf(two.Secret) }), two)
+	missing(t, s, func(tx store.Tx) (store.Service, error) { return tx.ServiceOf([32]byte{1}) })
+	twin := serviceOf(3, store.StreamEnabled)
+	twin.Name = one.Name
+	fails(t, s, store.ErrConflict, func(tx store.Tx) error { return tx.AddService(twin) })
+	saved := serviceOf(4, store.StreamDisabled)
+	saved.ID = one.ID
+	update(t, s, func(tx store.Tx) error { return tx.SaveService(saved) })
+	same(t, "saved", get(t, s, store.Tx.Services), []store.Service{two, saved})
+	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.SaveService(serviceOf(9, "")) })
+
+	w := sample[store.Work](1)
+	w.Service = two.ID
+	none := get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) })
+	same(t, "no work", none, store.Work{Service: two.ID})
+	update(t, s, func(tx store.Tx) error { return tx.SaveWork(w) })
+	same(t, "work", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), w)
+	w.Lease = at(77)
+	update(t, s, func(tx store.Tx) error { return tx.SaveWork(w) })
+	same(t, "work again", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), w)
+
+	update(t, s, func(tx store.Tx) error { return tx.DropService(two.ID) })
+	same(t, "after a removal", get(t, s, store.Tx.Services), []store.Service{saved})
+	same(t, "its work", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), none)
+	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.DropService(two.ID) })
+}
+
+func receipts(t *testing.T, open Open) {
+	s, reopen := open(t)
+	a, b := account(1).ID, account(2).ID
+	on, paused, off := serviceOf(1, store.StreamEnabled), serviceOf(2, store.StreamPaused), serviceOf(3, store.StreamDisabled)
+	first, second, other := signalOf(1, a, 1, at(10)), signalOf(2, a, 2, at(20)), signalOf(3, b, 5, at(15))
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.AddService(on), tx.AddService(paused), tx.AddService(off))
+	})
+	for _, n := range []store.Signal{first, second, other} {
+		update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddSignal(n), tx.AddReceipts(n)) })
+	}
+	s = reopen()
+	waits := func(of store.ID, n store.Signal) store.Receipt {
+		return store.Receipt{Service: of, Signal: n.ID, Account: n.Account, Epoch: n.Epoch, Kind: n.Kind, Made: n.At, Next: n.At}
+	}
+	due := func(of store.ID, now int64, limit int) []store.Receipt {
+		t.Helper()
+		return get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.DueReceipts(of, at(now), limit) })
+	}
+	of := func(account store.ID, limit int) []store.Receipt {
+		t.Helper()
+		return get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.Receipts(account, limit) })
+	}
+	same(t, "not for a disabled stream", len(due(off.ID, 99, 9)), 0)
+	same(t, "only the first of each account", due(on.ID, 99, 9), []store.Receipt{waits(on.ID, first), waits(on.ID, other)})
+	same(t, "so many", due(on.ID, 99, 1), []store.Receipt{waits(on.ID, first)})
+	same(t, "not yet due", due(on.ID, 12, 9), []store.Receipt{waits(on.ID, first)})
+	same(t, "newest first", len(of(a, 9)), 4)
+	same(t, "the newest", of(a, 1)[0].Signal, second.ID)
+	backlogs := get(t, s, store.Tx.Backlogs)
+	for _, b := range backlogs {
+		if b.Waiting != 3 || !b.Oldest.Equal(at(10)) || b.Service == off.ID {
+			t.Fatalf("backlog %+v", b)
+		}
+	}
+	same(t, "backlogs", len(backlogs), 2)
+
+	// One that is put off holds back what comes after it in its account alone.
+	update(t, s, func(tx store.Tx) error { return tx.PutOff(on.ID, first.ID, at(500), "unreachable") })
+	same(t, "put off", due(on.ID, 99, 9), []store.Receipt{waits(on.ID, other)})
+	update(t, s, func(tx store.Tx) error { return tx.Hurry(on.ID, at(50)) })
+	hurried := waits(on.ID, first)
+	hurried.Next, hurried.Tries, hurried.Why = at(50), 1, "unreachable"
+	same(t, "hurried", due(on.ID, 99, 9), []store.Receipt{waits(on.ID, other), hurried})
+	same(t, "of another service", due(paused.ID, 99, 9), []store.Receipt{waits(paused.ID, first), waits(paused.ID, other)})
+
+	update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, first.ID, at(60), "") })
+	same(t, "the next of the account", due(on.ID, 99, 9), []store.Receipt{waits(on.ID, other), waits(on.ID, second)})
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.Deliver(on.ID, first.ID, at(99), "again"), tx.PutOff(on.ID, first.ID, at(99), "late"), // neither changes anything
+			tx.Apply(on.ID, first.ID, at(61), at(62)), tx.Apply(on.ID, first.ID, at(63), at(64)), // the first counts
+			tx.Apply(on.ID, second.ID, at(70), at(71)), // before it was marked as delivered
+			tx.Apply(on.ID, store.ID{1}, at(70), at(71)))
+	})
+	kept := of(a, 9)
+	find := func(n store.Signal) store.Receipt {
+		t.Helper()
+		i := slices.IndexFunc(kept, func(r store.Receipt) bool { return r.Signal == n.ID && r.Service == on.ID })
+		if i < 0 {
+			t.Fatal("a receipt is gone")
+		}
+		return kept[i]
+	}
+	hurried.Delivered, hurried.Applied, hurried.Why = at(60), at(61), ""
+	same(t, "delivered and applied", find(first), hurried)
+	early := waits(on.ID, second)
+	early.Delivered, early.Applied = at(71), at(70)
+	same(t, "applied first", find(second), early)
+	same(t, "what is left", due(on.ID, 99, 9), []store.Receipt{waits(on.ID, other)})
+
+	alone := sample[store.Receipt](9)
+	alone.Service, alone.Account, alone.Delivered, alone.Next = on.ID, store.ID{}, time.Time{}, at(1)
+	update(t, s, func(tx store.Tx) error { return tx.AddReceipt(alone) })
+	same(t, "for one service", due(on.ID, 5, 9), []store.Receipt{alone})
+
+	update(t, s, func(tx store.Tx) error { return tx.DropService(on.ID) })
+	same(t, "of a service that is gone", len(due(on.ID, 999, 9)), 0)
+	update(t, s, func(tx store.Tx) error { return tx.Trim(at(18)) })
+	same(t, "trimmed", due(paused.ID, 99, 9), []store.Receipt{waits(paused.ID, second)})
+	same(t, "trimmed signals", get(t, s, func(tx store.Tx) ([]store.Signal, error) { return tx.Signals(at(0), store.ID{}, 9) }), []store.Signal{second})
+}
+
+// receiptsOrder: however an account's changes come in, what is due first is its
+// earliest change.
+func receiptsOrder(t *testing.T, open Open) {
+	s, _ := open(t)
+	a, on := account(1).ID, serviceOf(1, store.StreamEnabled)
+	update(t, s, func(tx store.Tx) error { return tx.AddService(on) })
+	// By epoch; a clock that lags does not change it. Notes of one epoch go by time.
+	for _, n := range []store.Signal{signalOf(1, a, 3, at(10)), signalOf(2, a, 1, at(30)), signalOf(3, a, 2, at(25)), signalOf(4, a, 2, at(24))} {
+		update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddSignal(n), tx.AddReceipts(n)) })
+	}
+	var got []int64
+	for range 4 {
+		due := get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.DueReceipts(on.ID, at(99), 9) })
+		if len(due) != 1 {
+			t.Fatalf("%d of one account are due", len(due))
+		}
+		got = append(got, due[0].Epoch*100+due[0].Made.Sub(at(0)).Microseconds())
+		update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, due[0].Signal, at(99), "") })
+	}
+	same(t, "order", got, []int64{130, 224, 225, 310})
+}
