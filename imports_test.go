@@ -76,6 +76,8 @@ var allowed = []struct {
 	{"store/internal/rows", ""},
 	{"store/internal/sqltx", "lockout store store/internal/rows"},
 	{"store/sqlite", "store store/internal/rows store/internal/sqltx"},
+	{"store/postgres", "store store/internal/rows store/internal/sqltx"},
+	{"store/postgres/pgtest", ""},
 	{"web", "api cause docs"},
 	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store web"},
 
@@ -92,7 +94,7 @@ var allowed = []struct {
 
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
-	adapters     = []string{"server", "message/send", "store/sqlite", "agent", "cmd/readmit"}
+	adapters     = []string{"server", "message/send", "store/sqlite", "store/postgres", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide", "keystore", "resident", "folders"}
 	serversOnly  = []string{"message", "message/send", "signin", "session", "signal", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}
 	servicesSide = []string{"verify", "verify/verifytest", "examples/service"}
@@ -199,8 +201,8 @@ func TestTableKeepsDesign(t *testing.T) {
 			if !slices.Contains(above, i) {
 				t.Errorf("%s imports %s, which is not below it", r.name, i)
 			}
-			if i == "store/sqlite" && !strings.HasPrefix(r.name, "cmd/") {
-				t.Errorf("%s imports store/sqlite: only a command and tests choose the store", r.name)
+			if (i == "store/sqlite" || i == "store/postgres") && !strings.HasPrefix(r.name, "cmd/") {
+				t.Errorf("%s imports %s: only a command and tests choose the store", r.name, i)
 			}
 			if slices.Contains(mainPackages, i) {
 				t.Errorf("%s imports the program %s", r.name, i)
@@ -219,8 +221,8 @@ func TestTableKeepsDesign(t *testing.T) {
 	}
 	never(pure, adapters)
 	never(deviceSide, serversOnly)
-	never(servicesSide, append(append([]string{"store/sqlite"}, serversOnly...), deviceSide...))
-	never(deviceSide, []string{"store/sqlite", "store/storetest", "lockout"})
+	never(servicesSide, append(append([]string{"store/sqlite", "store/postgres"}, serversOnly...), deviceSide...))
+	never(deviceSide, []string{"store/sqlite", "store/postgres", "store/storetest", "lockout"})
 	never([]string{"signin", "session", "gate", "account", "recovery", "passkey", "desk"}, []string{"explain"})
 	never([]string{"signin", "session", "gate", "account", "recovery", "passkey", "desk", "explain"}, append([]string{"api", "docs"}, adapters...))
 }

@@ -59,7 +59,7 @@ type Actor struct {
 // are superseded, and where one is still in use, the state was copied.
 func (s *Service) Begin(tx store.Tx, account store.Subject, device store.Device, id store.ID) (store.Session, error) {
 	now := s.gate.Now()
-	if _, err := tx.EndSessions(account.ID, device.ID, id, now, device.ID, store.EndSuperseded); err != nil {
+	if err := tx.Supersede(account.ID, device.ID, id, now); err != nil {
 		return store.Session{}, err
 	}
 	n := store.Session{ID: id, Account: account.ID, Device: device.ID, Created: now, LastUsed: now}

@@ -74,6 +74,9 @@ UPDATE sessions SET ended = @ended, ended_by = @ended_by, ended_why = @ended_why
 -- name: EndSessionsOfDevice :execrows
 UPDATE sessions SET ended = @ended, ended_by = @ended_by, ended_why = @ended_why WHERE account = @account AND device = @device AND ended = 0 AND id <> @id;
 
+-- name: Supersede :exec
+UPDATE sessions SET ended = @ended, ended_by = @device, ended_why = @ended_why WHERE account = @account AND device = @device AND ended = 0 AND id <> @id;
+
 -- name: TouchSession :execrows
 UPDATE sessions SET last_used = @last_used WHERE id = @id AND last_used < @last_used;
 

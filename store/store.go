@@ -269,6 +269,9 @@ type Tx interface {
 	// EndSessions ends the living sessions of an account at the time, except
 	// one; of one device only when device is not zero. It tells how many.
 	EndSessions(account, device, except ID, at time.Time, by ID, why string) (int, error)
+	// Supersede ends the living sessions of a device but one, as superseded, and
+	// counts none: see EndSessions.
+	Supersede(account, device, except ID, at time.Time) error
 	TouchSession(id ID, used time.Time) error
 	// Trim deletes sessions that ended before, requests and passes and
 	// invitations that expired before, former passwords replaced before, and
@@ -316,7 +319,7 @@ type Tx interface {
 
 // Store keeps it all.
 type Store interface {
-	View(ctx context.Context, f func(Tx) error) error   // reads only
+	View(ctx context.Context, f func(Tx) error) error   // reads only; f may run more than once
 	Update(ctx context.Context, f func(Tx) error) error // durable when it returns nil
 	Ready(ctx context.Context) error                    // whether it can write now
 	Close() error

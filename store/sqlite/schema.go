@@ -66,14 +66,15 @@ func version(c *conn) (at int64, err error) {
 
 // addGhosts makes the ghosts of a new database.
 func addGhosts(c *conn) error {
-	there, err := sqltx.HasGhosts(c.queries)
+	t := sqltx.New(c.queries, tell)
+	there, err := t.HasGhosts()
 	if err != nil || there {
 		return err
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	if err := sqltx.AddGhosts(c.queries); err != nil {
+	if err := t.AddGhosts(); err != nil {
 		return errors.Join(err, c.exec("ROLLBACK"))
 	}
 	return c.exec("COMMIT")

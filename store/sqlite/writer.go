@@ -3,9 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -178,7 +176,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 			}
 		}
 		t := sqltx.New(w.queries, tell)
-		outcomes[i] = protect(j.f, t)
+		outcomes[i] = sqltx.Protect(j.f, t)
 		s.changed = append(s.changed, t.Changed...)
 		if t.Fault != nil {
 			return nil, t.Fault
@@ -204,38 +202,6 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 }
 
 var errInjected = errors.New("a commit failed, as a test wished")
-
-// protect calls f; a panic in it is its own error and not the writer's end.
-// The value is printed only where the runtime made it: others may hold secrets.
-func protect(f func(store.Tx) error, t store.Tx) (err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		what := fmt.Sprintf("%T", p)
-		if e, ok := p.(runtime.Error); ok {
-			what = e.Error()
-		}
-		err = fmt.Errorf("a change panicked: %s at %s", what, panicked())
-	}()
-	return f(t)
-}
-
-// panicked is the line that panicked, asked in the function that recovers.
-func panicked() string {
-	pcs := make([]uintptr, 16)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	for {
-		f, more := frames.Next()
-		if !strings.HasPrefix(f.Function, "runtime.") {
-			return fmt.Sprintf("%s:%d", f.Function, f.Line)
-		}
-		if !more {
-			return "an unknown line"
-		}
-	}
-}
 
 // reconnect replaces the writer's connection after a fault, and leaves none
 // where the disk does not take a commit.

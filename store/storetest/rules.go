@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -199,29 +200,42 @@ func contexts(t *testing.T, open Open) {
 		}
 	}
 
-	// While another function holds the writer, one gives up: it returns at
-	// once, and does not run later either.
-	holds, let := make(chan struct{}), make(chan struct{})
-	result := make(chan error, 1)
-	go func() {
-		var told atomic.Bool
-		result <- s.Update(context.Background(), func(store.Tx) error {
-			if told.CompareAndSwap(false, true) {
-				close(holds)
-			}
-			<-let
-			return nil
-		})
-	}()
-	<-holds
+	// While others hold all there is to hold, one gives up: it returns at once,
+	// and does not run later either.
+	const others = 100
+	holds, let := make(chan struct{}, others), make(chan struct{})
+	results := make(chan error, others)
+	for range others {
+		go func() {
+			var told atomic.Bool
+			results <- s.Update(context.Background(), func(store.Tx) error {
+				if told.CompareAndSwap(false, true) {
+					holds <- struct{}{}
+				}
+				<-let
+				return nil
+			})
+		}()
+	}
+	release := sync.OnceFunc(func() { close(let) })
+	defer release()
+	for quiet := false; !quiet; { // until no more of them begin
+		select {
+		case <-holds:
+		case <-time.After(300 * time.Millisecond):
+			quiet = true
+		}
+	}
 	soon, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := s.Update(soon, touch); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("while waiting: got error %v, want %v", err, context.DeadlineExceeded)
 	}
-	close(let)
-	if err := <-result; err != nil {
-		t.Fatalf("update: %v", err)
+	release()
+	for range others {
+		if err := <-results; err != nil {
+			t.Fatalf("update: %v", err)
+		}
 	}
 	update(t, s, func(store.Tx) error { return nil })
 	if ran {

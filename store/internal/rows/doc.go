@@ -2,3 +2,11 @@
 package rows
 
 //go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f ../../../sqlc.yaml
+
+// Texts of the queries that an engine may send along with another.
+const (
+	TextDevices  = devices
+	TextFormer   = former
+	TextFindLane = findLane
+	TextSubject  = subject
+)

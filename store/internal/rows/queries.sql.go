@@ -2954,6 +2954,29 @@ func (q *Queries) Subject(ctx context.Context, id []byte) (Subject, error) {
 	return i, err
 }
 
+const supersede = `-- name: Supersede :exec
+UPDATE sessions SET ended = $1, ended_by = $2, ended_why = $3 WHERE account = $4 AND device = $2 AND ended = 0 AND id <> $5
+`
+
+type SupersedeParams struct {
+	Ended    int64
+	Device   []byte
+	EndedWhy string
+	Account  []byte
+	ID       []byte
+}
+
+func (q *Queries) Supersede(ctx context.Context, arg SupersedeParams) error {
+	_, err := q.db.ExecContext(ctx, supersede,
+		arg.Ended,
+		arg.Device,
+		arg.EndedWhy,
+		arg.Account,
+		arg.ID,
+	)
+	return err
+}
+
 const touchSession = `-- name: TouchSession :execrows
 UPDATE sessions SET last_used = $1 WHERE id = $2 AND last_used < $1
 `

@@ -19,23 +19,23 @@ const (
 
 // HasGhosts reports whether the ghosts are there: they are made in one
 // transaction, so that one tells of all.
-func HasGhosts(q *rows.Queries) (bool, error) {
+func (t *Tx) HasGhosts() (bool, error) {
 	last := store.GhostKey(store.Ghosts - 1)
-	n, err := q.CountLookup(none, last[:])
-	return n == 1, err
+	n, err := t.q.CountLookup(none, last[:])
+	return n == 1, t.told(err)
 }
 
-// AddGhosts makes all of them. It belongs in a transaction.
-func AddGhosts(q *rows.Queries) error {
+// AddGhosts makes all of them.
+func (t *Tx) AddGhosts() error {
 	now := time.Now().UnixMicro()
 	for i := range store.Ghosts {
 		key, id, record := store.GhostKey(i), make([]byte, 16), make([]byte, ghostRecord)
 		rand.Read(id)
 		rand.Read(record)
-		err := q.AddSubject(none, rows.AddSubjectParams{
+		err := t.did(t.q.AddSubject(none, rows.AddSubjectParams{
 			ID: id, Lookup: key[:], Ghost: 1, Identifier: ghostIdentifier, Record: record, Stretch: ghostStretch, Epoch: 1,
 			Created: now, PasswordChanged: now, PasswordChangedBy: id,
-		})
+		}))
 		if err != nil {
 			return err
 		}

@@ -45,6 +45,13 @@ func (t *Tx) EndSessions(account, device, except store.ID, at time.Time, by stor
 	return int(n), t.did(err)
 }
 
+func (t *Tx) Supersede(account, device, except store.ID, at time.Time) error {
+	t.Changed = append(t.Changed, account)
+	return t.did(t.q.Supersede(none, rows.SupersedeParams{
+		Ended: micros(at), Device: device[:], EndedWhy: store.EndSuperseded, Account: account[:], ID: except[:],
+	}))
+}
+
 func (t *Tx) TouchSession(id store.ID, used time.Time) error {
 	// It never goes back: refreshes that pass each other are the same use.
 	n, err := t.q.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:]})

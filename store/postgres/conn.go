@@ -1,0 +1,349 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"readmit.dev/readmit/store/internal/sqltx"
+)
+
+// mode is how a transaction treats its statements.
+type mode int
+
+const (
+	// ahead: writes are kept back, each taken to change one row, and go out with
+	// the next read or with COMMIT. A write that proves otherwise fails there,
+	// and all is run again in mode exact.
+	ahead mode = iota
+	// exact: each write is sent at once, so that its outcome can be told.
+	exact
+	// alone: a View whose reads are the first one and those that belong to it.
+	// They are one round trip, COMMIT included.
+	alone
+	// snapshot: any other View.
+	snapshot
+)
+
+// again says that a transaction is to be run once more, and why.
+type again int
+
+const (
+	never     again = iota
+	conflict        // with one that ran beside it
+	exactly         // a write's outcome was taken wrongly
+	more            // a View read more than was fetched
+	reconnect       // the connection was gone before anything was committed
+)
+
+var (
+	errRow    = errors.New("a row of the same key exists")
+	errClosed = errors.New("the transaction is over")
+)
+
+// conn is one connection to the database as database/sql knows it. The shared
+// queries run on it as on any other; what it adds is when they are sent.
+type conn struct {
+	pg     *pgx.Conn
+	store  *Store
+	at     *transaction // nil between transactions
+	broken bool
+}
+
+// transaction is the one at work on a connection.
+type transaction struct {
+	ctx     context.Context
+	mode    mode
+	begun   bool // BEGIN was sent
+	sent    bool // COMMIT was sent
+	waiting []call
+	memory  map[string]*memory
+	again   again
+}
+
+// call is a statement with its arguments.
+type call struct {
+	text string
+	args []any
+}
+
+// memory is what a read gave.
+type memory struct {
+	s *statement
+	r result
+}
+
+type result struct {
+	columns []string
+	rows    [][]driver.Value
+	changed int64
+	tag     string
+}
+
+func (c *conn) begin(ctx context.Context, m mode) {
+	c.at = &transaction{ctx: ctx, mode: m, memory: map[string]*memory{}}
+}
+
+// ExecContext takes a write. The context is the transaction's.
+func (c *conn) ExecContext(_ context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	t := c.at
+	if t == nil {
+		return nil, errClosed
+	}
+	s := c.store.statements.of(query)
+	w := call{s.guarded, values(args)}
+	switch t.mode {
+	case alone, snapshot:
+		return nil, sqltx.ErrReads
+	case exact:
+		n, err := c.write(s, w.args)
+		return driver.RowsAffected(n), err
+	}
+	for key, m := range t.memory {
+		if m.s.shares(s.tables) {
+			delete(t.memory, key)
+		}
+	}
+	t.waiting = append(t.waiting, w)
+	return driver.RowsAffected(1), nil
+}
+
+// write sends one write and tells its outcome. What its own values caused ends
+// with it, and the transaction goes on.
+func (c *conn) write(s *statement, args []any) (int64, error) {
+	t := c.at
+	clear(t.memory)
+	calls := append(c.opening(), call{text: "SAVEPOINT f"}, call{text: s.text, args: args}, call{text: "RELEASE SAVEPOINT f"})
+	list, err := c.roundTrip(calls)
+	if err == nil {
+		return list[len(list)-2].changed, nil
+	}
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code[:2] != classConstraint && e.Code[:2] != classData {
+		return 0, c.lost(err)
+	}
+	if _, undo := c.roundTrip([]call{{text: "ROLLBACK TO SAVEPOINT f"}}); undo != nil {
+		return 0, c.lost(undo)
+	}
+	if e.Code == codeUnique {
+		return 0, errRow
+	}
+	return 0, &ownError{err}
+}
+
+// ownError was caused by a statement's own values and ended with it.
+type ownError struct{ error }
+
+func (e *ownError) Unwrap() error { return e.error }
+
+// QueryContext takes a read: from what was fetched already, or with what waits.
+func (c *conn) QueryContext(_ context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	t := c.at
+	if t == nil {
+		return nil, errClosed
+	}
+	s, in := c.store.statements.of(query), values(args)
+	if r, ok := t.recall(s.name, in); ok {
+		return &fetched{r: r}, nil
+	}
+	if t.mode == alone && t.begun {
+		t.again = more
+		return nil, errClosed
+	}
+	with := together[s.name]
+	calls := append(c.opening(), t.waiting...)
+	first := len(calls)
+	calls = append(calls, call{s.text, in})
+	for _, w := range with {
+		calls = append(calls, call{w.text, w.args(in)})
+	}
+	if t.mode == alone {
+		calls, t.sent = append(calls, call{text: "COMMIT"}), true
+	}
+	list, err := c.roundTrip(calls)
+	if err != nil {
+		return nil, c.lost(err)
+	}
+	t.waiting = t.waiting[:0]
+	own := list[first]
+	t.memory[key(s.name, in)] = &memory{s, own}
+	for i, w := range with {
+		if as := w.as(in, own); as != nil {
+			s := c.store.statements.of(w.shared)
+			t.memory[key(s.name, as)] = &memory{s, list[first+1+i]}
+		}
+	}
+	return &fetched{r: own}, nil
+}
+
+// opening is what goes before the first statement.
+func (c *conn) opening() []call {
+	if c.at.begun {
+		return nil
+	}
+	c.at.begun = true
+	if c.at.mode == alone || c.at.mode == snapshot {
+		return []call{{text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}
+	}
+	return []call{{text: "BEGIN ISOLATION LEVEL SERIALIZABLE"}}
+}
+
+// commit sends what waits and ends the transaction.
+func (c *conn) commit() error {
+	t := c.at
+	if !t.begun && len(t.waiting) == 0 || t.sent {
+		return nil
+	}
+	calls := append(append(c.opening(), t.waiting...), call{text: "COMMIT"})
+	t.sent = true
+	list, err := c.roundTrip(calls)
+	if err != nil {
+		return c.lost(err)
+	}
+	if tag := list[len(list)-1].tag; tag != "COMMIT" {
+		return c.lost(errors.New("the database answered COMMIT with " + tag))
+	}
+	return nil
+}
+
+// end gives the connection back with no transaction on it.
+func (c *conn) end() {
+	t := c.at
+	c.at = nil
+	if !t.begun || c.broken {
+		return
+	}
+	if c.pg.PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.store.limits.statement)
+	defer cancel()
+	c.store.counts.trips.Add(1)
+	if _, err := c.pg.Exec(ctx, "ROLLBACK"); err != nil {
+		c.broken = true
+	}
+}
+
+// lost notes what an error means for the transaction as a whole.
+func (c *conn) lost(err error) error {
+	t := c.at
+	var e *pgconn.PgError
+	switch {
+	case !errors.As(err, &e):
+		// Not an answer of the database. After COMMIT was sent nobody knows
+		// whether it took place; before, nothing did.
+		c.broken = true
+		if !t.sent || t.mode == alone {
+			t.again = reconnect
+		}
+	case e.Code == codeSerialization || e.Code == codeDeadlock:
+		t.again = conflict
+	case e.Code[:2] == classConnection || e.Code[:2] == classOperator && e.Code != codeCancelled:
+		c.broken = true
+		if !t.sent || t.mode == alone {
+			t.again = reconnect
+		}
+	case t.mode == ahead && (e.Code[:2] == classData || e.Code[:2] == classConstraint):
+		t.again = exactly
+	}
+	return err
+}
+
+// roundTrip sends the calls in one batch and reads all answers.
+func (c *conn) roundTrip(calls []call) ([]result, error) {
+	ctx, cancel := context.WithTimeout(c.at.ctx, c.store.limits.answer())
+	defer cancel()
+	batch := &pgx.Batch{}
+	for _, q := range calls {
+		batch.Queue(q.text, q.args...)
+	}
+	c.store.counts.trips.Add(1)
+	c.store.counts.statements.Add(int64(len(calls)))
+	sent := c.pg.SendBatch(ctx, batch)
+	out := make([]result, 0, len(calls))
+	for range calls {
+		r, err := one(sent)
+		if err != nil {
+			sent.Close()
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, sent.Close()
+}
+
+func one(b pgx.BatchResults) (result, error) {
+	var r result
+	answer, err := b.Query()
+	if err != nil {
+		return r, err
+	}
+	defer answer.Close()
+	for _, f := range answer.FieldDescriptions() {
+		r.columns = append(r.columns, f.Name)
+	}
+	for answer.Next() {
+		list, err := answer.Values()
+		if err != nil {
+			return r, err
+		}
+		row := make([]driver.Value, len(list))
+		for i, v := range list {
+			row[i] = v
+			if b, ok := v.([]byte); ok && len(b) == 0 {
+				row[i] = []byte(nil) // as the store on SQLite reads it
+			}
+		}
+		r.rows = append(r.rows, row)
+	}
+	answer.Close()
+	r.tag, r.changed = answer.CommandTag().String(), answer.CommandTag().RowsAffected()
+	return r, answer.Err()
+}
+
+func values(args []driver.NamedValue) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = a.Value
+	}
+	return out
+}
+
+// fetched gives out a result.
+type fetched struct {
+	r    result
+	next int
+}
+
+func (r *fetched) Columns() []string { return r.r.columns }
+func (r *fetched) Close() error      { return nil }
+
+func (r *fetched) Next(to []driver.Value) error {
+	if r.next == len(r.r.rows) {
+		return io.EOF
+	}
+	copy(to, r.r.rows[r.next])
+	r.next++
+	return nil
+}
+
+// The rest of what database/sql asks of a connection. Transactions and prepared
+// statements are this package's own.
+
+func (c *conn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
+func (c *conn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
+func (c *conn) IsValid() bool                       { return !c.broken && !c.pg.IsClosed() }
+
+func (c *conn) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return c.pg.Close(ctx)
+}
+
+// assumed reports whether a write's outcome was told before it was known.
+func (t *transaction) assumed() bool { return t.mode == ahead && len(t.waiting) > 0 }

@@ -1,0 +1,271 @@
+package postgres
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/postgres/pgtest"
+)
+
+const secret = "correct horse 17"
+
+// Each mistake says what to do, and no secret.
+func TestBadInput(t *testing.T) {
+	if err := server.Exec("postgres", "CREATE ROLE "+pgtest.Guarded+" LOGIN PASSWORD '"+secret+"'", "CREATE ROLE stranger LOGIN"); err != nil {
+		t.Fatal(err)
+	}
+	name, err := server.Copy(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := server.Copy(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec("postgres", "ALTER DATABASE "+only+" SET default_transaction_read_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	as := func(user string) string {
+		return strings.Replace(server.URL(name), pgtest.Owner+"@", user+"@", 1)
+	}
+	for _, c := range []struct {
+		what        string
+		config      Config
+		unavailable bool
+		says        []string
+	}{
+		{"password in the URL", Config{Address: "postgres://jane:" + secret + "@db.example.org/x"}, false, []string{"store_password", ".pgpass"}},
+		{"password as a parameter", Config{Address: "postgres://db.example.org/x?password=" + secret}, false, []string{"store_password"}},
+		{"password in a list", Config{Address: "host=db.example.org password = " + secret}, false, []string{"store_password"}},
+		{"no address", Config{Address: "postgres://a b c"}, false, []string{"postgres://USER@HOST:PORT/DATABASE"}},
+		{"in the clear", Config{Address: "postgres://jane@192.0.2.1/x?sslmode=disable"}, false, []string{"sslmode=verify-full"}},
+		{"perhaps in the clear", Config{Address: "postgres://jane@192.0.2.1/x"}, false, []string{"sslmode=verify-full"}},
+		{"password file missing", Config{Address: as(pgtest.Guarded), PasswordFile: filepath.Join(dir, "none")}, false, []string{"none", "no such file"}},
+		{"password file open", Config{Address: as(pgtest.Guarded), PasswordFile: file("open", secret, 0o644)}, false, []string{"chmod 600"}},
+		{"password file empty", Config{Address: as(pgtest.Guarded), PasswordFile: file("empty", "\n", 0o600)}, false, []string{"one line"}},
+		{"wrong password", Config{Address: as(pgtest.Guarded), PasswordFile: file("wrong", "something else\n", 0o600)}, true, []string{"not accepted", "store_password"}},
+		{"no password", Config{Address: as(pgtest.Guarded)}, true, []string{"store_password"}},
+		{"unknown user", Config{Address: as("nobody_here")}, true, []string{"not accepted"}},
+		{"not the owner", Config{Address: strings.Replace(server.URL(fresh), pgtest.Owner+"@", "stranger@", 1)}, true, []string{"must own the database"}},
+		{"no such database", Config{Address: server.URL("nothing")}, true, []string{"createdb", "nothing"}},
+		{"nothing listens", Config{Address: "postgres://jane@" + closed.Addr().String() + "/x"}, true, []string{"start PostgreSQL"}},
+		{"no answer", Config{Address: "postgres://jane@" + silent.Addr().String() + "/x", Patience: 300 * time.Millisecond}, true, []string{"does not answer"}},
+		{"read only", Config{Address: server.URL(only)}, true, nil},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			begun := time.Now()
+			s, err := Open(t.Context(), c.config)
+			if err == nil && c.what == "read only" { // reading is all that opening needs
+				defer s.Close()
+				err = s.Ready(t.Context())
+				c.says = []string{"primary"}
+			}
+			if err == nil {
+				t.Fatal("opened")
+			}
+			if errors.Is(err, store.ErrUnavailable) != c.unavailable {
+				t.Errorf("unavailable: %v", err)
+			}
+			for _, part := range c.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error holds the password or more than a line: %q", err)
+			}
+			if d := time.Since(begun); d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	}
+	s := openIn(t, Config{Address: as(pgtest.Owner)})
+	if err := s.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	good := file("good", secret+"\n", 0o600)
+	if err := server.Exec(name, "GRANT ALL ON ALL TABLES IN SCHEMA public TO "+pgtest.Guarded); err != nil {
+		t.Fatal(err)
+	}
+	if err := openIn(t, Config{Address: as(pgtest.Guarded), PasswordFile: good}).Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PGPASSFILE", file("passfile", "*:*:*:"+pgtest.Guarded+":"+secret+"\n", 0o600))
+	if err := openIn(t, Config{Address: as(pgtest.Guarded)}).Ready(t.Context()); err != nil {
+		t.Fatalf("with a passfile: %v", err)
+	}
+}
+
+func TestStandbyIsNotReady(t *testing.T) {
+	standby, err := server.Standby()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer standby.Stop()
+	if _, err := Open(t.Context(), Config{Address: standby.URL(template)}); err == nil || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "primary") {
+		t.Fatalf("got error %v", err)
+	}
+}
+
+// A slow database is "unavailable" in time, and the store works on after it.
+func TestSlow(t *testing.T) {
+	c := empty(t)
+	c.Patience = 400 * time.Millisecond
+	s := openIn(t, c)
+	a := store.Subject{ID: store.ID{1}, Key: store.Key{2}, Identifier: "a@example.org", Epoch: 1}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return tx.AddSubject(a) }); err != nil {
+		t.Fatal(err)
+	}
+	name := c.Address[strings.LastIndex(c.Address, "/")+1:]
+	locked := make(chan error, 1)
+	go func() {
+		locked <- server.Exec(name, "BEGIN", "LOCK TABLE subjects IN ACCESS EXCLUSIVE MODE", "SELECT pg_sleep(2)", "COMMIT")
+	}()
+	time.Sleep(300 * time.Millisecond)
+	for what, f := range map[string]func() error{
+		"read": func() error {
+			return s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Subject(a.ID); return err })
+		},
+		"write": func() error {
+			return s.Update(t.Context(), func(tx store.Tx) error { return tx.SaveSubjectHot(a.ID, a.Hot) })
+		},
+	} {
+		begun := time.Now()
+		err := f()
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "slowly") {
+			t.Errorf("%s: got error %v", what, err)
+		}
+		if d := time.Since(begun); d > time.Second {
+			t.Errorf("%s: it took %v", what, d)
+		}
+	}
+	if err := <-locked; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Subject(a.ID); return err }); err != nil {
+		t.Fatalf("afterwards: %v", err)
+	}
+}
+
+func TestSchemas(t *testing.T) {
+	c := empty(t)
+	name := c.Address[strings.LastIndex(c.Address, "/")+1:]
+	if err := server.Exec(name, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), c)
+	if !errors.Is(err, store.ErrNewer) || errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "99") || !strings.Contains(err.Error(), "run the newer readmit") {
+		t.Fatalf("got error %v", err)
+	}
+
+	// Many nodes begin on an empty database together.
+	fresh, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan error, 4)
+	for range cap(results) {
+		go func() {
+			s, err := Open(t.Context(), Config{Address: server.URL(fresh), Connections: 2})
+			if err == nil {
+				err = s.Close()
+			}
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	s := openIn(t, Config{Address: server.URL(fresh)})
+	for n := range store.Ghosts {
+		key := store.GhostKey(n)
+		if err := s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Find(key, key); return err }); err != nil {
+			t.Fatalf("ghost %d: %v", n, err)
+		}
+	}
+}
+
+// Steps only add, so that nodes of the version before work on beside a newer
+// schema; and what they insert without knowing of a column needs its default.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _, _ := strings.Cut(filepath.Base(files[len(files)-1]), "_")
+	if n, err := strconv.Atoi(last); err != nil || n != schema {
+		t.Errorf("the last migration is %s, the constant says %d", last, schema)
+	}
+	for i, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if number := strconv.Itoa(i + 1); !strings.HasPrefix(filepath.Base(f), strings.Repeat("0", 3-len(number))+number+"_") {
+			t.Errorf("%s is not number %s", f, number)
+		}
+		for _, wrong := range adds(string(text)) {
+			t.Errorf("%s: %s", f, wrong)
+		}
+	}
+	for _, bad := range []string{
+		"ALTER TABLE a DROP COLUMN b;", "DROP TABLE a;", "ALTER TABLE a RENAME TO b;", "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL;",
+		"ALTER TABLE a ALTER COLUMN b SET NOT NULL;", "ALTER TABLE a ADD CONSTRAINT c UNIQUE (b);",
+	} {
+		if len(adds(bad)) == 0 {
+			t.Errorf("%q was let through", bad)
+		}
+	}
+	if wrong := adds("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0;"); len(wrong) > 0 {
+		t.Error(wrong)
+	}
+}
+
+func adds(text string) (wrong []string) {
+	text = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(text, "")
+	for _, s := range strings.Split(text, ";") {
+		s = strings.ToUpper(strings.Join(strings.Fields(s), " "))
+		switch {
+		case s == "", strings.HasPrefix(s, "CREATE TABLE "), strings.HasPrefix(s, "CREATE INDEX "), strings.HasPrefix(s, "CREATE UNIQUE INDEX "):
+		case regexp.MustCompile(`^ALTER TABLE \w+ ADD COLUMN [^,]*DEFAULT [^,]+$`).MatchString(s):
+		default:
+			wrong = append(wrong, "it takes away, or asks more of the version before: "+s)
+		}
+	}
+	return wrong
+}

@@ -1,0 +1,170 @@
+package postgres
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/lockout"
+	"readmit.dev/readmit/store"
+)
+
+// counted counts round trips where they are: on the wire. One is a write that
+// follows a read.
+type counted struct {
+	net.Conn
+	trips *atomic.Int64
+	read  atomic.Bool
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	if c.read.Swap(false) {
+		c.trips.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.read.Store(true)
+	}
+	return n, err
+}
+
+// counting opens a store with one connection whose round trips are counted.
+func counting(t *testing.T) (*Store, *atomic.Int64) {
+	t.Helper()
+	trips := &atomic.Int64{}
+	c := empty(t)
+	c.Connections = 1
+	config, address, err := parse(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		n, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return &counted{Conn: n, trips: trips}, err
+	}
+	s, err := openWith(t.Context(), c, config, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, trips
+}
+
+func TestRoundTrips(t *testing.T) {
+	s, trips := counting(t)
+	now := time.Now()
+	a := store.Subject{ID: store.ID{1}, Key: store.Key{2}, Identifier: "a@example.org", Record: make([]byte, 192), Epoch: 1, Created: now}
+	d := store.Device{Account: a.ID, Thumbprint: store.Thumbprint{3}, ID: store.ID{4}, Enrolled: now}
+	seq := int64(0)
+	start := func(key store.Key, known bool) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			found, err := tx.Find(key, store.StandKey(key))
+			if err != nil {
+				return err
+			}
+			if _, err = tx.Device(found.ID, d.Thumbprint); known && err != nil {
+				return err
+			}
+			if _, err := tx.Strangers(store.LaneOf(key)); err != nil {
+				return err
+			}
+			if err := tx.SaveStrangers(store.LaneOf(key), lockout.State{}); err != nil {
+				return err
+			}
+			if err := tx.SaveSubjectHot(found.ID, found.Hot); err != nil {
+				return err
+			}
+			if known {
+				if err := tx.SaveDeviceHot(found.ID, d.ID, d.Hot); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.Former(found.ID); known && err != store.ErrNotFound {
+				return err
+			}
+			seq++
+			return tx.Append(store.Entry{Account: found.ID, Ring: 1, Seq: seq, ID: store.ID{byte(seq)}, Open: true})
+		}
+	}
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		if err := tx.AddSubject(a); err != nil {
+			return err
+		}
+		return tx.AddDevice(d)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := byte(10)
+	for _, c := range []struct {
+		what string
+		want int64
+		do   func() error
+	}{
+		{"sign-in, first message", 2, func() error { return s.Update(t.Context(), start(a.Key, true)) }},
+		{"sign-in, first message, unknown name", 2, func() error { return s.Update(t.Context(), start(store.Key{99}, false)) }},
+		{"sign-in, last message", 2, func() error {
+			session++
+			return s.Update(t.Context(), func(tx store.Tx) error {
+				if _, err := tx.Subject(a.ID); err != nil {
+					return err
+				}
+				if _, err := tx.Device(a.ID, d.Thumbprint); err != nil {
+					return err
+				}
+				if err := tx.Supersede(a.ID, d.ID, store.ID{session}, now); err != nil {
+					return err
+				}
+				if err := tx.AddSession(store.Session{ID: store.ID{session}, Account: a.ID, Device: d.ID, Created: now, LastUsed: now}); err != nil {
+					return err
+				}
+				return tx.SaveDeviceHot(a.ID, d.ID, d.Hot)
+			})
+		}},
+		{"refresh", 1, func() error {
+			return s.View(t.Context(), func(tx store.Tx) error {
+				n, err := tx.Session(store.ID{session})
+				if err != nil {
+					return err
+				}
+				if _, err := tx.Subject(n.Account); err != nil {
+					return err
+				}
+				_, err = tx.Devices(n.Account)
+				return err
+			})
+		}},
+		{"refresh of an unknown session", 1, func() error {
+			return s.View(t.Context(), func(tx store.Tx) error {
+				if _, err := tx.Session(store.ID{255}); err != store.ErrNotFound {
+					t.Errorf("got error %v", err)
+				}
+				return nil
+			})
+		}},
+		{"a write alone", 1, func() error {
+			return s.Update(t.Context(), func(tx store.Tx) error { return tx.SaveSubjectHot(a.ID, a.Hot) })
+		}},
+		{"nothing", 0, func() error { return s.Update(t.Context(), func(store.Tx) error { return nil }) }},
+	} {
+		if err := c.do(); err != nil { // prepares the statements
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		wire, own := trips.Load(), s.Counts().RoundTrips
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if got := trips.Load() - wire; got != c.want {
+			t.Errorf("%s: %d round trips, want %d", c.what, got, c.want)
+		}
+		if got := s.Counts().RoundTrips - own; got != c.want {
+			t.Errorf("%s: %d were counted, want %d", c.what, got, c.want)
+		}
+	}
+}
