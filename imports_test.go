@@ -83,7 +83,7 @@ var allowed = []struct {
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/sqlite web"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/postgres store/sqlite web"},
 	{"examples/service", "verify"},
 	{"passkey/virtual", ""},
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},

@@ -32,9 +32,19 @@ var (
 // Nonces issues nonces and remembers the proofs made with them, so that each
 // counts once. It lives in memory: a server that starts anew has another key,
 // and proofs made for the one before are stale, not good again.
+//
+// Nodes that answer for one server share the key, so that what one of them
+// issued is good at all. Which proofs were spent each remembers for itself: see
+// decision 021.
 type Nonces struct {
 	now func() time.Time
 	key [32]byte
+
+	// from is the first second whose nonces are taken: those of before may have
+	// been spent here and forgotten. skew is how far another node's clock may be
+	// ahead.
+	from int64
+	skew time.Duration
 
 	mu      sync.Mutex
 	spent   [2]map[[16]byte]struct{} // this generation and the one before
@@ -47,6 +57,16 @@ type Nonces struct {
 func NewNonces(now func() time.Time) *Nonces {
 	n := &Nonces{now: now, started: now(), spent: [2]map[[16]byte]struct{}{{}, {}}}
 	rand.Read(n.key[:])
+	return n
+}
+
+// nodesSkew is how far the clocks of nodes may be apart.
+const nodesSkew = 5 * time.Second
+
+// NewSharedNonces makes a set under a key that all nodes have.
+func NewSharedNonces(now func() time.Time, key [32]byte) *Nonces {
+	n := NewNonces(now)
+	n.key, n.from, n.skew = key, now().Unix(), nodesSkew
 	return n
 }
 
@@ -79,14 +99,14 @@ func (n *Nonces) Spend(nonce string, proof [16]byte) error {
 	second := int64(binary.BigEndian.Uint64(b))
 	now := n.now()
 	age := now.Sub(time.Unix(second, 0))
-	if !hmac.Equal([]byte(n.at(second)), []byte(nonce)) || age < 0 || age > nonceLife {
+	if !hmac.Equal([]byte(n.at(second)), []byte(nonce)) || age < -n.skew || age > nonceLife || second < n.from {
 		return ErrStale
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	// A proof outlives its nonce by nothing, so what was spent before the last
 	// generation began can only be stale.
-	if now.Sub(n.started) > nonceLife+time.Second {
+	if now.Sub(n.started) > nonceLife+n.skew+time.Second {
 		n.spent[0], n.spent[1] = map[[16]byte]struct{}{}, n.spent[0]
 		n.started = now
 	}

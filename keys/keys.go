@@ -28,6 +28,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +43,9 @@ const (
 	RotateAfter  = 30 * 24 * time.Hour
 	OpenFor      = 31 * 24 * time.Hour
 	PublishedFor = time.Hour
+	// SettleFor is how long a new key only opens and verifies, before it seals
+	// and signs: in that time every node has read of it.
+	SettleFor = 30 * time.Second
 )
 
 const (
@@ -68,8 +73,10 @@ type set struct {
 	lookup  []byte
 	code    []byte
 	recover []byte
-	sealing []sealing // newest last
-	signing []Signing // newest last
+	sealing []sealing // the one to use last
+	signing []Signing // the one to use last
+	rows    []store.SealedKey
+	until   time.Time // when another one is to be used; zero for none
 }
 
 type sealing struct {
@@ -82,6 +89,7 @@ type Ring struct {
 	store  store.Store
 	master cipher.AEAD
 	now    func() time.Time
+	settle time.Duration // see SettleFor; zero for a server alone
 	set    atomic.Pointer[set]
 }
 
@@ -127,6 +135,39 @@ func writeOnce(path string, b []byte) error {
 	return nil
 }
 
+// MasterFile reads the master key of nodes, which share no data folder, from a
+// file of its own.
+func MasterFile(path string) ([]byte, error) {
+	if path == "" {
+		return nil, errors.New("nodes on one store need one master key: make it once with: readmit admin key new FILE, copy the file to every node, and name it in the configuration as master_key")
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("master_key %s is missing: copy it from another node, or, for a store without accounts, make it with: readmit admin key new %s", path, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("master_key: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("master_key %s can be read by others: chmod 600 %s", path, path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("master_key: %w", err)
+	}
+	if len(b) != 32 {
+		return nil, fmt.Errorf("master_key %s is damaged (%d bytes, want 32): copy it again from another node", path, len(b))
+	}
+	return b, nil
+}
+
+// NewMasterFile makes a master key in a file that is not there yet.
+func NewMasterFile(path string) error {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return writeOnce(path, b)
+}
+
 // Open reads the keys, makes those that are missing and rotates those whose
 // time has come.
 func Open(ctx context.Context, s store.Store, master []byte, now func() time.Time) (*Ring, error) {
@@ -136,6 +177,35 @@ func Open(ctx context.Context, s store.Store, master []byte, now func() time.Tim
 	}
 	r := &Ring{store: s, master: aead, now: now}
 	return r, r.Rotate(ctx)
+}
+
+// OpenShared is Open for one of several nodes, which calls Refresh every second.
+func OpenShared(ctx context.Context, s store.Store, master []byte, now func() time.Time) (*Ring, error) {
+	aead, err := newAEAD(master)
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{store: s, master: aead, now: now, settle: SettleFor}
+	return r, r.Rotate(ctx)
+}
+
+// Refresh reads what keys another node has made or taken away.
+func (r *Ring) Refresh(ctx context.Context) error {
+	var rows []store.SealedKey
+	if err := r.store.View(ctx, func(tx store.Tx) (err error) { rows, err = tx.Keys(); return }); err != nil {
+		return err
+	}
+	now := r.set.Load()
+	same := func(a, b store.SealedKey) bool { return a.ID == b.ID && a.Retired.Equal(b.Retired) }
+	if slices.EqualFunc(rows, now.rows, same) && (now.until.IsZero() || r.now().Before(now.until)) {
+		return nil
+	}
+	s, err := r.unseal(rows)
+	if err != nil {
+		return err
+	}
+	r.set.Store(s)
+	return nil
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {
@@ -275,8 +345,8 @@ func (r *Ring) renew(tx store.Tx, rows []store.SealedKey, now time.Time) ([]stor
 }
 
 func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
-	s := &set{}
-	for _, k := range rows {
+	s := &set{rows: rows}
+	for _, k := range r.settled(rows, s) {
 		plain, err := r.master.Open(nil, nil, k.Sealed, []byte(k.Purpose+k.ID))
 		if err != nil {
 			return nil, fmt.Errorf("the master key does not open the database's keys: the two do not belong together (key %s)", k.ID)
@@ -312,6 +382,30 @@ func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
 	}
 	return s, nil
 }
+
+// settled puts a key that is too new to be used before the one it follows.
+func (r *Ring) settled(rows []store.SealedKey, s *set) []store.SealedKey {
+	rows = slices.Clone(rows)
+	for i := 1; r.settle > 0 && i < len(rows); i++ {
+		ready := rows[i].Created.Add(r.settle)
+		if !ready.After(r.now()) {
+			continue
+		}
+		for j := i - 1; j >= 0; j-- {
+			if rows[j].Purpose == rows[i].Purpose {
+				rows[i], rows[j] = rows[j], rows[i]
+				if s.until.IsZero() || ready.Before(s.until) {
+					s.until = ready
+				}
+				break
+			}
+		}
+	}
+	return rows
+}
+
+// Nonce is the key of the nonces that nodes issue for one another.
+func (r *Ring) Nonce() [32]byte { return mac(r.set.Load().code, "nonce", nil) }
 
 // OPAQUE returns the OPRF seed and the seed of the server's key pair.
 func (r *Ring) OPAQUE() (oprf, key [64]byte) {

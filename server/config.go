@@ -19,15 +19,19 @@ import (
 // Config is the whole configuration: one file, few keys, unknown ones refused.
 // The zero value serves this machine alone.
 type Config struct {
-	Listen      string   `toml:"listen"`      // host:port; default 127.0.0.1:4001
-	URL         string   `toml:"url"`         // the public address; default http://<listen>
-	Data        string   `toml:"data"`        // folder of the store; default ./data
-	Certificate string   `toml:"certificate"` // PEM file, with key
-	Key         string   `toml:"key"`         // PEM file
-	ACME        []string `toml:"acme"`        // host names to get certificates for
-	ACMEEmail   string   `toml:"acme_email"`  // whom the authority may write to
-	Proxy       string   `toml:"proxy"`       // IP address of the proxy in front that speaks TLS to the world
-	Metrics     string   `toml:"metrics"`     // loopback host:port for /metrics; none by default
+	Listen      string   `toml:"listen"`            // host:port; default 127.0.0.1:4001
+	URL         string   `toml:"url"`               // the public address; default http://<listen>
+	Data        string   `toml:"data"`              // folder of the store; default ./data
+	Store       string   `toml:"store"`             // postgres://user@host/database, without a password; default: embedded, in data
+	Password    string   `toml:"store_password"`    // file, mode 0600; default ~/.pgpass
+	Connections int      `toml:"store_connections"` // of this node to the store; default 16
+	MasterKey   string   `toml:"master_key"`        // file, mode 0600; of nodes that share a store
+	Certificate string   `toml:"certificate"`       // PEM file, with key
+	Key         string   `toml:"key"`               // PEM file
+	ACME        []string `toml:"acme"`              // host names to get certificates for
+	ACMEEmail   string   `toml:"acme_email"`        // whom the authority may write to
+	Proxy       string   `toml:"proxy"`             // IP address of the proxy in front that speaks TLS to the world
+	Metrics     string   `toml:"metrics"`           // loopback host:port for /metrics; none by default
 
 	SMTP         string   `toml:"smtp"`          // smtps://host:465 or smtp://host:587
 	SMTPUser     string   `toml:"smtp_user"`     // with smtp_password
@@ -58,7 +62,7 @@ func ReadConfig(file string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private, recovery_wait", file, unknown[0])
+		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, store, store_password, store_connections, master_key, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private, recovery_wait", file, unknown[0])
 	}
 	return c, nil
 }
@@ -72,6 +76,16 @@ func (c Config) Complete() (Config, error) {
 	}
 	if c.Data == "" {
 		c.Data = "data"
+	}
+	switch shared := c.Shared(); {
+	case !shared && c.Store != "":
+		return c, errors.New("store: want an address such as postgres://readmit@db.example.org/readmit, or none for the embedded store in data")
+	case shared && c.MasterKey == "":
+		return c, errors.New("a store that nodes share needs master_key: make it once with: readmit admin key new FILE, copy the file to every node, and name it in each one's configuration")
+	case !shared && (c.MasterKey != "" || c.Password != "" || c.Connections != 0):
+		return c, errors.New("master_key, store_password and store_connections are for a store that nodes share: set store, or leave them out")
+	case c.Connections < 0 || c.Connections > 1000:
+		return c, fmt.Errorf("store_connections %d: want 1 to 1000; the database's max_connections is for all nodes together", c.Connections)
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -119,6 +133,11 @@ func (c Config) Complete() (Config, error) {
 	}
 	c.URL = u.Scheme + "://" + strings.ToLower(u.Host)
 	return c, nil
+}
+
+// Shared reports whether the store is one that several nodes can have.
+func (c Config) Shared() bool {
+	return strings.HasPrefix(c.Store, "postgres://") || strings.HasPrefix(c.Store, "postgresql://")
 }
 
 // TLS reports whether the server itself speaks TLS.

@@ -45,6 +45,7 @@ type Listening struct {
 	keys    *keys.Ring
 	store   store.Store
 	log     *slog.Logger
+	shared  bool // with other nodes
 	serving []served
 }
 
@@ -59,7 +60,7 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w: choose another with --data, or make it writable", c.Data, err)
 	}
-	l := &Listening{URL: c.URL, log: log}
+	l := &Listening{URL: c.URL, log: log, shared: c.Shared()}
 	defer func() {
 		if err != nil {
 			l.Close()
@@ -73,7 +74,7 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
 	l.serve(public, nil)
-	master, err := keys.Master(c.Data)
+	master, err := masterKey(c)
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +83,14 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 		return nil, err // kept may be a nil of a store's own type, which is no nil store
 	}
 	l.store = kept
-	if l.keys, err = keys.Open(ctx, l.store, master, now); err != nil {
+	openKeys := keys.Open
+	if c.Shared() {
+		openKeys = keys.OpenShared
+	}
+	if l.keys, err = openKeys(ctx, l.store, master, now); err != nil {
 		return nil, err
 	}
-	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait)}
+	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait), Shared: c.Shared()}
 	if o.Senders, err = c.outgoing(); err != nil {
 		return nil, err
 	}
@@ -161,6 +166,9 @@ func (l *Listening) Run(ctx context.Context) error {
 	var tended sync.WaitGroup
 	tending, stop := context.WithCancel(ctx)
 	tended.Go(func() { l.tend(tending) })
+	if l.shared {
+		tended.Go(func() { l.follow(tending) })
+	}
 	tended.Go(func() { l.server.SendMessages(tending) })
 	var err error
 	select {

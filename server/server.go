@@ -92,6 +92,8 @@ type Options struct {
 	Keys  *keys.Ring
 	Gate  *gate.Gate
 	Log   *slog.Logger
+	// Shared is whether other nodes answer for the same address on the same store.
+	Shared bool
 
 	// RecoveryWait is how long a recovery with one proof alone waits; zero is
 	// recovery.DefaultWait.
@@ -137,6 +139,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		metrics:  m,
 		outbox:   outbox,
 		watchers: newWatchers(),
+	}
+	if o.Shared {
+		s.nonces = device.NewSharedNonces(o.Gate.Now, o.Keys.Nonce())
 	}
 	if s.pages, err = web.New(o.URL); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"readmit.dev/readmit/server"
 	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/postgres"
 	"readmit.dev/readmit/store/sqlite"
 	"readmit.dev/readmit/web"
 )
@@ -23,24 +24,29 @@ func newServeCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the account server",
-		Long: `Run the account server on its embedded store, until it is interrupted.
+		Long: `Run the account server until it is interrupted: alone on its embedded store, or
+as one of any number of nodes on a PostgreSQL that they share.
 
 Plain HTTP is for loopback only. Any other address needs a certificate of its
 own, ACME, or the word that a named proxy speaks TLS in front of it: these are
 keys of the configuration file (docs/operations.md).`,
 		Example: `  readmit serve
   readmit serve --data /var/lib/readmit --listen 127.0.0.1:4001
-  readmit serve --config /etc/readmit.toml`,
+  readmit serve --config /etc/readmit.toml
+  readmit serve --config /etc/readmit.toml --store postgres://readmit@db.example.org/readmit?sslmode=verify-full`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := server.ReadConfig(file)
 			if err != nil {
 				return usageError{err}
 			}
-			for _, f := range []struct{ from, to *string }{{&flags.Listen, &config.Listen}, {&flags.Data, &config.Data}, {&flags.URL, &config.URL}} {
+			for _, f := range []struct{ from, to *string }{{&flags.Listen, &config.Listen}, {&flags.Data, &config.Data}, {&flags.URL, &config.URL}, {&flags.Store, &config.Store}, {&flags.MasterKey, &config.MasterKey}} {
 				if *f.from != "" {
 					*f.to = *f.from
 				}
+			}
+			if err := postgres.WithoutPassword(config.Store); err != nil {
+				return usageError{err}
 			}
 			config.Terminal = e.stdout
 			if config, err = config.Complete(); err != nil {
@@ -57,6 +63,8 @@ keys of the configuration file (docs/operations.md).`,
 	c.Flags().StringVar(&flags.Data, "data", "", "`DIR`ectory of the store (default ./data)")
 	c.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default 127.0.0.1:4001)")
 	c.Flags().StringVar(&flags.URL, "url", "", "the public `URL` (default http://ADDRESS)")
+	c.Flags().StringVar(&flags.Store, "store", "", "`ADDRESS` of the store that nodes share, without a password: postgres://USER@HOST/DATABASE")
+	c.Flags().StringVar(&flags.MasterKey, "master-key", "", "`FILE` of the nodes' master key (readmit admin key new)")
 	return c
 }
 
@@ -68,12 +76,18 @@ const garbage = 200
 func serve(ctx context.Context, config server.Config, now func() time.Time, stderr io.Writer) error {
 	debug.SetGCPercent(garbage)
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	open := func(dir string) (store.Store, error) { return sqlite.Open(dir) }
+	open, where := func(dir string) (store.Store, error) { return sqlite.Open(dir) }, config.Data
+	if config.Shared() {
+		where = "PostgreSQL"
+		open = func(string) (store.Store, error) {
+			return postgres.Open(ctx, postgres.Config{Address: config.Store, PasswordFile: config.Password, Connections: config.Connections})
+		}
+	}
 	l, err := server.Listen(ctx, config, open, now, log)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "readmit: the account server answers on %s; its data are in %s; stop it with Ctrl-C\n", l.URL, config.Data)
+	fmt.Fprintf(stderr, "readmit: the account server answers on %s; its data are in %s; stop it with Ctrl-C\n", l.URL, where)
 	if !web.Complete() {
 		fmt.Fprintln(stderr, "readmit: this program was built without the pages' OPAQUE client: nobody can sign in with a browser until it is built with: make build")
 	}

@@ -7,7 +7,7 @@
 // and writes wait for COMMIT. A sign-in's message costs two round trips.
 //
 // There are no advisory locks, no LISTEN and no server-side functions on that
-// path, so that databases of the same protocol can serve (decision 007).
+// path, so that databases of the same protocol can serve (decision 020).
 package postgres
 
 import (
