@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -52,6 +53,11 @@ func TestOneSessionEnds(t *testing.T) {
 		synctest.Wait()
 		w.want(p, token, Ended, "the session that ended")
 		w.want(&second, others, "", "the other session")
+		w.server.Send(w.server.Set(verifytest.CredentialChange, p, 4, map[string]any{
+			"readmit_kind": "password-changed", "readmit_session": hex.EncodeToString(second.Session[:]),
+		}))
+		synctest.Wait()
+		w.want(&second, w.server.Token(&second, 4), "", "the session that has changed the password")
 	})
 }
 

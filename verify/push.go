@@ -33,7 +33,7 @@ func (v *Verifier) Push() http.Handler {
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSignal))
 		if err != nil {
-			pushError(w, http.StatusBadRequest, "invalid_request", "the token could not be read, or is longer than 16 KiB")
+			pushError(w, http.StatusBadRequest, "invalid_request", "the token could not be read, or is longer than 64 KiB")
 			return
 		}
 		e, err := v.signal(r.Context(), strings.TrimSpace(string(body)))

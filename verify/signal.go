@@ -21,8 +21,11 @@ const (
 
 const (
 	signalType = "secevent+jwt"
-	// maxSignal is how long one may be: one of ours has some 1,200 octets.
-	maxSignal = 16 << 10
+	// sessionEnded is the one kind that raises no epoch.
+	sessionEnded = "session-ended"
+	// maxSignal is how long one may be. One of ours has some 1,200 octets and
+	// the names of all services that it goes to.
+	maxSignal = 64 << 10
 	// maxName bounds what is remembered of each.
 	maxName = 128
 )
@@ -93,13 +96,14 @@ type change struct {
 	Time    json.Number `json:"event_timestamp"`
 	State   string      `json:"state"`
 	Epoch   *int64      `json:"readmit_epoch"`
+	Kind    string      `json:"readmit_kind"`
 	Session string      `json:"readmit_session"`
 }
 
 // signal reads a Security Event Token. It returns an *eventError, or errKeys.
 func (v *Verifier) signal(ctx context.Context, text string) (event, error) {
 	if len(text) > maxSignal {
-		return event{}, invalid("the token is longer than 16 KiB")
+		return event{}, invalid("the token is longer than 64 KiB")
 	}
 	c, err := parseCompact(text, "RS256", signalType)
 	if err != nil {
@@ -170,7 +174,8 @@ func (e *event) read(issuer, kind string, s subject, c change) error {
 		}
 		e.at = at
 	}
-	if c.Session != "" {
+	// With other kinds it names the session that has made the change.
+	if c.Kind == sessionEnded {
 		if e.ended = e.session.parse(c.Session); !e.ended {
 			return invalid("readmit_session does not name a session")
 		}

@@ -69,7 +69,8 @@ func badSignals(s *verifytest.Server, p *verifytest.Person) map[string]struct{ t
 		"no epoch":             {event("readmit_epoch", nil), "invalid_request"},
 		"negative epoch":       {event("readmit_epoch", -1), "invalid_request"},
 		"epoch in words":       {event("readmit_epoch", "9"), "invalid_request"},
-		"session of no form":   {event("readmit_session", "it"), "invalid_request"},
+		"session of no form":   {s.SignSet(typ, s.Set(verifytest.SessionRevoked, p, 9, map[string]any{"readmit_kind": "session-ended", "readmit_session": "it"})), "invalid_request"},
+		"no session":           {s.SignSet(typ, s.Set(verifytest.SessionRevoked, p, 9, map[string]any{"readmit_kind": "session-ended"})), "invalid_request"},
 		"event's time no time": {event("event_timestamp", -5), "invalid_request"},
 		"longer than one is":   {with("pad", strings.Repeat("a", maxSignal)), "invalid_request"},
 	}
@@ -296,7 +297,7 @@ func FuzzSet(f *testing.F) {
 	}
 	for _, c := range []map[string]any{
 		s.Set(verifytest.CredentialChange, p, 2, nil),
-		s.Set(verifytest.SessionRevoked, p, 2, map[string]any{"readmit_session": fmt.Sprintf("%x", p.Session)}),
+		s.Set(verifytest.SessionRevoked, p, 2, map[string]any{"readmit_kind": "session-ended", "readmit_session": fmt.Sprintf("%x", p.Session)}),
 		s.Set(verifytest.VerificationEvent, p, 2, map[string]any{"state": "a"}),
 	} {
 		b, err := json.Marshal(c)
