@@ -30,6 +30,7 @@ func main() {
 // bench is one server under measurement.
 type bench struct {
 	binary  string
+	store   string // of the nodes in the part "spread"
 	runs    int
 	seconds time.Duration
 	pairs   int
@@ -64,6 +65,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&b.binary, "readmit", "bin/readmit", "the `binary` to measure")
+	f.StringVar(&b.store, "store", "", "the `database` (postgres://…, empty) of three nodes, for the part spread; without it one node with a store of its own")
 	f.IntVar(&accounts, "accounts", 1000, "`how many` accounts there are")
 	f.IntVar(&b.runs, "runs", 3, "`how many` runs; the one in the middle counts")
 	f.DurationVar(&b.seconds, "time", 4*time.Second, "`how long` each run is")
@@ -175,6 +177,7 @@ var parts = []part{
 	{"attack", (*bench).partAttack},
 	{"ended", (*bench).partEnded},
 	{"start", (*bench).partStart},
+	{"spread", (*bench).partSpread},
 	{"size", (*bench).partSize},
 }
 

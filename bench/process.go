@@ -26,7 +26,7 @@ type serverProcess struct {
 
 // launch starts the server and returns when it answers that it is healthy,
 // with how long that took.
-func launch(binary, data string, cores cores) (*serverProcess, time.Duration, error) {
+func launch(binary, data string, cores cores, more ...string) (*serverProcess, time.Duration, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, 0, err
@@ -38,7 +38,7 @@ func launch(binary, data string, cores cores) (*serverProcess, time.Duration, er
 		return nil, 0, err
 	}
 	s := &serverProcess{address: address, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
-	s.cmd = exec.Command(path, "serve", "--data", data, "--listen", address)
+	s.cmd = exec.Command(path, append([]string{"serve", "--data", data, "--listen", address}, more...)...)
 	s.cmd.Stderr = s.stderr
 	s.cmd.Env = os.Environ()
 	if cores.pinned {

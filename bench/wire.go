@@ -27,6 +27,7 @@ const callTime = 20 * time.Second
 // the cheapest call, so requests are written and answers read by hand.
 type conn struct {
 	address string // host:port
+	public  string // what proofs are made for; empty: http://address
 	net     net.Conn
 	in      *bufio.Reader
 	out     []byte
@@ -44,8 +45,9 @@ func dial(address string) (*conn, error) {
 
 func (c *conn) close() { c.net.Close() }
 
-// get makes an unsigned call. The body is good until the next call.
-func (c *conn) get(path, authorization string) (int, []byte, error) {
+// get makes an unsigned call, or one with a proof for a service. The body is
+// good until the next call.
+func (c *conn) get(path, authorization string, proof ...byte) (int, []byte, error) {
 	b := append(c.out[:0], "GET "...)
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
@@ -53,6 +55,10 @@ func (c *conn) get(path, authorization string) (int, []byte, error) {
 	if authorization != "" {
 		b = append(b, "\r\nAuthorization: DPoP "...)
 		b = append(b, authorization...)
+	}
+	if len(proof) > 0 {
+		b = append(b, "\r\n"+api.HeaderProof+": "...)
+		b = append(b, proof...)
 	}
 	c.out = append(b, "\r\n\r\n"...)
 	return c.exchange()
@@ -69,7 +75,11 @@ func (c *conn) prepare(k *key, path string, body []byte) error {
 	var proof []byte
 	if path != api.PathSignInFinish { // whose KE3 is the proof
 		var err error
-		if proof, err = k.prove("http://"+c.address+path, c.nonce, body); err != nil {
+		public := c.public
+		if public == "" {
+			public = "http://" + c.address
+		}
+		if proof, err = k.prove(public+path, c.nonce, body); err != nil {
 			return err
 		}
 	}
@@ -206,17 +216,35 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // prove makes a DPoP proof.
 func (k *key) prove(url, nonce string, body []byte) ([]byte, error) {
 	hash := sha256.Sum256(body)
-	payload := make([]byte, 0, 512)
-	payload = append(payload, `{"jti":"`...)
-	payload = append(payload, rand.Text()...)
-	payload = append(payload, `","htm":"POST","htu":"`...)
-	payload = append(payload, url...)
-	payload = append(payload, `","iat":`...)
-	payload = strconv.AppendInt(payload, time.Now().Unix(), 10)
+	payload := opening("POST", url)
 	payload = append(payload, `,"nonce":"`...)
 	payload = append(payload, nonce...)
 	payload = append(payload, `","bh":"`...)
-	payload = base64.RawURLEncoding.AppendEncode(payload, hash[:])
+	return k.close(base64.RawURLEncoding.AppendEncode(payload, hash[:]))
+}
+
+// proveToken makes a proof for a service, beside a token (RFC 9449 §7).
+func (k *key) proveToken(url, token string) ([]byte, error) {
+	hash := sha256.Sum256([]byte(token))
+	payload := append(opening("GET", url), `,"ath":"`...)
+	return k.close(base64.RawURLEncoding.AppendEncode(payload, hash[:]))
+}
+
+// opening is a proof's payload up to its time.
+func opening(method, url string) []byte {
+	payload := make([]byte, 0, 512)
+	payload = append(payload, `{"jti":"`...)
+	payload = append(payload, rand.Text()...)
+	payload = append(payload, `","htm":"`...)
+	payload = append(payload, method...)
+	payload = append(payload, `","htu":"`...)
+	payload = append(payload, url...)
+	payload = append(payload, `","iat":`...)
+	return strconv.AppendInt(payload, time.Now().Unix(), 10)
+}
+
+// close ends a payload and signs it.
+func (k *key) close(payload []byte) ([]byte, error) {
 	payload = append(payload, `"}`...)
 
 	out := make([]byte, 0, 1024)

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"readmit.dev/readmit/api"
+)
+
+const (
+	// changesWanted is how many changes there are in a second, those that are
+	// watched among them.
+	changesWanted = 500
+	// watchers is how many changes are watched at a time: each until every
+	// place has refused.
+	watchers = 4
+	// spreadTime is how long changes are watched.
+	spreadTime = 20 * time.Second
+	// given is after how long a change that is not refused is an error.
+	given = 10 * time.Second
+	// changers is how many make the changes that nobody watches.
+	changers = 16
+)
+
+// place is where a token is shown: a node or a service.
+type place struct {
+	name     string
+	address  string
+	audience string // empty: the account server itself
+	took     []time.Duration
+}
+
+// partSpread makes changes and watches how long each place takes a token from
+// before.
+func (b *bench) partSpread() (err error) {
+	n, err := b.startNodes()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.stop()) }()
+	service, err := b.buildService()
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name string
+		push bool
+	}{{"pushed", true}, {"polled-1", false}, {"polled-2", false}} {
+		if _, err := n.addService(b.binary, service, s.name, s.push); err != nil {
+			return err
+		}
+	}
+	watched, crowd, err := n.people()
+	if err != nil {
+		return err
+	}
+	time.Sleep(2 * time.Second) // tokens from before the services' start are refused anyhow
+	places := n.places()
+	ctx, cancel := context.WithTimeout(context.Background(), spreadTime)
+	defer cancel()
+	var changes atomic.Int64
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed []error
+	fails := func(err error) {
+		if err == nil || ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failed = append(failed, err)
+		cancel()
+	}
+	began := time.Now()
+	share := len(crowd) / changers
+	for i := range changers {
+		all.Go(func() { fails(n.change(ctx, crowd[i*share:(i+1)*share], i, &changes)) })
+	}
+	for i := range watchers {
+		all.Go(func() {
+			fails(n.watch(ctx, watched[i], i, &changes, func(p int, d time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				places[p].took = append(places[p].took, d)
+			}))
+		})
+	}
+	all.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	b.spread(len(n.all), places, float64(changes.Load())/time.Since(began).Seconds())
+	return nil
+}
+
+func (b *bench) spread(nodes int, places []place, rate float64) {
+	store := "SQLite"
+	if b.store != "" {
+		store = "PostgreSQL"
+	}
+	b.rows = append(b.rows, row{
+		What: fmt.Sprintf("changes, %d node(s), %s", nodes, store), Wanted: fmt.Sprintf("%d/s", changesWanted), Measured: rate, Unit: "/s", Good: rate >= changesWanted*0.98,
+		Note: "disabled and enabled by the operator, signed out everywhere, other device's sessions ended",
+	})
+	for _, p := range places {
+		slices.Sort(p.took)
+		last := len(p.took) - 1
+		if last < 0 {
+			b.rows = append(b.rows, row{What: "change to refusal, " + p.name, Wanted: "some", Unit: "changes"})
+			continue
+		}
+		note := fmt.Sprintf("%d changes watched, the slowest %.0f ms", len(p.took), ms(p.took[last]))
+		b.below("change to refusal, "+p.name+", p50", 100, ms(p.took[last/2]), "ms", note)
+		b.below("change to refusal, "+p.name+", p99", 1000, ms(p.took[last*99/100]), "ms", "")
+	}
+}
+
+func (n *nodes) places() []place {
+	var all []place
+	for i, one := range n.all {
+		all = append(all, place{name: fmt.Sprintf("node %d", i+1), address: one.address})
+	}
+	for _, s := range n.services {
+		all = append(all, place{name: s.name, address: s.address, audience: s.audience()})
+	}
+	return all
+}
+
+// people makes those who are watched, and the identifiers of the others.
+func (n *nodes) people() (watched []*person, crowd []string, err error) {
+	c, err := dial(n.all[0].address)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.close()
+	c.public = n.public
+	for i := range watchers + 8*changers {
+		p, err := signUp(c, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		if i < watchers {
+			watched = append(watched, p)
+		} else {
+			crowd = append(crowd, p.id)
+		}
+	}
+	return watched, crowd, nil
+}
+
+// change disables and enables accounts, at all nodes in turn, at its share of
+// the wanted rate.
+func (n *nodes) change(ctx context.Context, crowd []string, who int, changes *atomic.Int64) error {
+	every := time.Second * changers / changesWanted
+	began := time.Now()
+	for i := 0; ; i++ {
+		// One that fell behind catches up.
+		wait := time.NewTimer(time.Until(began.Add(time.Duration(i) * every)))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return nil
+		case <-wait.C:
+		}
+		path := api.AdminDisable
+		if i/len(crowd)%2 == 1 {
+			path = api.AdminEnable
+		}
+		if err := n.all[(who+i)%len(n.all)].act(path, crowd[i%len(crowd)]); err != nil {
+			return err
+		}
+		changes.Add(1)
+	}
+}
+
+// watch makes one change after the other of a person, and reports for each
+// place how long after the change was acknowledged a token from before it was
+// refused for the first time.
+func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.Int64, report func(int, time.Duration)) error {
+	places := n.places()
+	conns := make([]*conn, len(places))
+	for i, one := range places {
+		c, err := dial(one.address)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		conns[i] = c
+		if one.audience == "" {
+			c.public = n.public
+		}
+	}
+	tokens := make([]string, len(places))
+	for i := 0; ctx.Err() == nil; i++ {
+		at := (who + i) % len(n.all)
+		for j, one := range places {
+			var err error
+			if tokens[j], err = p.tokenFor(conns[at], one.audience); err != nil {
+				return err
+			}
+			if status, body, err := p.show(conns[j], one, tokens[j]); err != nil || status != http.StatusOK {
+				return fmt.Errorf("%s refuses a fresh token: %d %s, %w", one.name, status, body, errOr(err))
+			}
+		}
+		undo, err := n.one(i, at, conns[at], p)
+		if err != nil {
+			return err
+		}
+		acknowledged := time.Now()
+		changes.Add(1)
+		var all sync.WaitGroup
+		failed := make([]error, len(places))
+		for j, one := range places {
+			all.Go(func() {
+				var took time.Duration
+				if took, failed[j] = p.untilRefused(conns[j], one, tokens[j], acknowledged); failed[j] == nil {
+					report(j, took)
+				}
+			})
+		}
+		all.Wait()
+		if err := errors.Join(failed...); err != nil {
+			return err
+		}
+		if err := undo(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNone = errors.New("no error")
+
+func errOr(err error) error {
+	if err == nil {
+		return errNone
+	}
+	return err
+}
+
+// one makes the i-th change of a person at a node, and returns what undoes it.
+func (n *nodes) one(i, at int, c *conn, p *person) (undo func() error, err error) {
+	if i%2 == 0 {
+		enable := func() error { return n.all[at].act(api.AdminEnable, p.id) }
+		return enable, n.all[at].act(api.AdminDisable, p.id)
+	}
+	var out api.SignedOut
+	again := func() error { return p.signIn(c) }
+	return again, call(c, p.key, api.PathSignOutAll, api.Signed{Session: p.session}, &out)
+}
+
+// tokenFor gets a token for a place.
+func (p *person) tokenFor(c *conn, audience string) (string, error) {
+	var out api.Token
+	err := call(c, p.key, api.PathToken, api.TokenRequest{Session: p.session, Audience: audience}, &out)
+	return out.AccessToken, err
+}
+
+// show shows a token at a place: a service wants a proof beside it.
+func (p *person) show(c *conn, at place, token string) (int, []byte, error) {
+	if at.audience == "" {
+		return c.get(api.PathWhoAmI, token)
+	}
+	proof, err := p.key.proveToken(at.audience+"/notes", token)
+	if err != nil {
+		return 0, nil, err
+	}
+	return c.get("/notes", token, proof...)
+}
+
+// untilRefused shows a token until it is refused, and once more.
+func (p *person) untilRefused(c *conn, at place, token string, from time.Time) (time.Duration, error) {
+	for {
+		status, body, err := p.show(c, at, token)
+		took := time.Since(from)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%s: %w", at.name, err)
+		case status == http.StatusOK && took < given:
+			continue
+		case status == http.StatusOK:
+			return 0, fmt.Errorf("%s takes a token %s after the change", at.name, took)
+		case status != http.StatusUnauthorized:
+			return 0, fmt.Errorf("%s: status %d, %s", at.name, status, reason(body))
+		}
+		if status, _, err := p.show(c, at, token); err != nil || status == http.StatusOK {
+			return 0, fmt.Errorf("%s takes a token that it has refused: %w", at.name, errOr(err))
+		}
+		return took, nil
+	}
+}
+
+func reason(body []byte) string {
+	var p struct {
+		Reason string `json:"reason"`
+		Title  string `json:"title"`
+	}
+	if json.Unmarshal(body, &p) != nil {
+		return "no problem"
+	}
+	return p.Title + " " + p.Reason
+}
