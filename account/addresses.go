@@ -7,7 +7,10 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/code"
@@ -47,7 +50,7 @@ var (
 	ErrCodesSlow = errors.New("a code can be sent once a minute and five times a day: wait, and look for the one that was sent")
 )
 
-var phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+var phoneForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) })
 
 // NormaliseAddress makes one spelling of all that mean the same address: of an
 // e-mail address that of an identifier, of a phone number + and digits (E.164).
@@ -61,7 +64,7 @@ func NormaliseAddress(kind, typed string) (string, error) {
 		local, domain, _ := strings.Cut(value, "@")
 		// What an e-mail address may hold in quotes or brackets has no place in
 		// ours: it is also what injects headers.
-		if identifier.Valid(value) && local != "" && emailDomain.MatchString(domain) && emailLocal.MatchString(local) {
+		if identifier.Valid(value) && local != "" && emailDomain(domain) && emailLocal(local) {
 			return value, nil
 		}
 	case store.Phone:
@@ -69,17 +72,28 @@ func NormaliseAddress(kind, typed string) (string, error) {
 		if rest, ok := strings.CutPrefix(value, "00"); ok {
 			value = "+" + rest
 		}
-		if phoneForm.MatchString(value) {
+		if phoneForm().MatchString(value) {
 			return value, nil
 		}
 	}
 	return "", ErrAddress
 }
 
-var (
-	emailLocal  = regexp.MustCompile("^[\\p{L}\\p{M}\\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}$")
-	emailDomain = regexp.MustCompile(`^[\p{L}\p{N}]([\p{L}\p{M}\p{N}.-]*[\p{L}\p{M}\p{N}])?$`)
-)
+// emailLocal and emailDomain are by hand: expressions over all letters take
+// longer to compile than the program otherwise takes to start.
+func emailLocal(s string) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= 1 && n <= 64 && strings.IndexFunc(s, func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.M, unicode.N) && !strings.ContainsRune(".!#$%&'*+/=?^_`{|}~-", r)
+	}) < 0
+}
+
+func emailDomain(s string) bool {
+	first, _ := utf8.DecodeRuneInString(s)
+	last, _ := utf8.DecodeLastRuneInString(s)
+	return unicode.In(first, unicode.L, unicode.N) && unicode.In(last, unicode.L, unicode.M, unicode.N) &&
+		strings.IndexFunc(s, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.M, unicode.N) && r != '.' && r != '-' }) < 0
+}
 
 // phoneRune leaves out what people write between digits, and reads the digits
 // of Arabic and Persian.

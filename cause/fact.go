@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -69,7 +70,7 @@ func Instant(t time.Time) Value {
 
 // Version is a dotted version; anything else becomes "0".
 func Version(s string) Value {
-	if !versionForm.MatchString(s) {
+	if !versionForm().MatchString(s) {
 		s = "0"
 	}
 	return Value{version, s}
@@ -104,7 +105,7 @@ func Place(path string) Value {
 // Label is the name of one of our own rules; what does not have the form of
 // one becomes "unnamed", so that nothing that was read can be told as one.
 func Label(s string) Value {
-	if !labelForm.MatchString(s) {
+	if !labelForm().MatchString(s) {
 		s = "unnamed"
 	}
 	return Value{label, s}
@@ -240,9 +241,9 @@ func (f *Fact) UnmarshalJSON(b []byte) error {
 }
 
 var (
-	versionForm     = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$`)
-	labelForm       = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+){0,7}$`)
-	fingerprintForm = regexp.MustCompile(`^([0-9a-f]{2}){0,8}$`)
+	versionForm     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$`) })
+	labelForm       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+){0,7}$`) })
+	fingerprintForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9a-f]{2}){0,8}$`) })
 )
 
 func parse(k kind, s string) (Value, bool) {
@@ -266,7 +267,7 @@ func parse(k kind, s string) (Value, bool) {
 	case name:
 		return v, Name(s) == v
 	case fingerprint:
-		return v, fingerprintForm.MatchString(s)
+		return v, fingerprintForm().MatchString(s)
 	case place:
 		return v, Place(s) == v
 	case label:

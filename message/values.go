@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -122,13 +123,13 @@ func moment(s string) (string, bool) {
 // Moment is how a time is given as a value.
 func Moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{[a-z]+\}`) })
 
 // fill puts values into a text of the catalogue, all at once, so that no value
 // can bring a placeholder of its own.
 func fill(text string, with map[string]string) (string, error) {
 	var missing error
-	out := placeholder.ReplaceAllStringFunc(text, func(p string) string {
+	out := placeholder().ReplaceAllStringFunc(text, func(p string) string {
 		v, ok := with[p[1:len(p)-1]]
 		if !ok {
 			missing = fmt.Errorf("message: no value for %s", p)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"readmit.dev/readmit/store"
 )
@@ -36,7 +37,7 @@ type words struct {
 }
 
 // catalogue is every text, by language and kind.
-var catalogue = load()
+var catalogue = sync.OnceValue(load)
 
 func load() map[string]map[string]words {
 	all := map[string]map[string]words{}
@@ -58,7 +59,7 @@ var errKind = errors.New("message: there is no such kind, or it does not go by t
 
 // write makes the text of a message. public is the server's address.
 func write(language, kind, channel, public string, given map[string]string) (subject, body string, err error) {
-	w, ok := catalogue[language][kind]
+	w, ok := catalogue()[language][kind]
 	if !ok {
 		return "", "", errKind
 	}

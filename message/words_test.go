@@ -44,14 +44,14 @@ func of(kind string) map[string]string {
 
 func TestEveryKindInEveryLanguage(t *testing.T) {
 	for _, l := range Languages {
-		if have, want := slices.Sorted(maps.Keys(catalogue[l])), slices.Sorted(maps.Keys(kinds)); !slices.Equal(have, want) {
+		if have, want := slices.Sorted(maps.Keys(catalogue()[l])), slices.Sorted(maps.Keys(kinds)); !slices.Equal(have, want) {
 			t.Errorf("%s has %v, want %v", l, have, want)
 		}
 	}
 	for kind, needs := range kinds {
-		english := catalogue["en"][kind]
+		english := catalogue()["en"][kind]
 		for _, l := range Languages {
-			w := catalogue[l][kind]
+			w := catalogue()[l][kind]
 			if w.Subject == "" || len(w.Mail) < 2 || (w.SMS == "") != (kind == Identifiers) {
 				t.Errorf("%s, %s: something is missing", l, kind)
 			}
@@ -85,7 +85,7 @@ func TestEveryKindInEveryLanguage(t *testing.T) {
 }
 
 func named(text string) []string {
-	all := placeholder.FindAllString(text, -1)
+	all := placeholder().FindAllString(text, -1)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"readmit.dev/readmit/cause"
 )
@@ -79,7 +80,7 @@ var ErrPolicy = errors.New("not a policy")
 
 const maxEntries = 32
 
-var nameForm = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`) })
 
 // UnmarshalJSON reads a policy strictly: names of a-z, 0-9 and hyphen, at most
 // 32 of each kind, a protocol from 0 to 1000. It returns ErrPolicy.
@@ -97,7 +98,7 @@ func (p *Policy) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("%w: more than %d entries", ErrPolicy, maxEntries)
 		}
 		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if !nameForm.MatchString(name) {
+			if !nameForm().MatchString(name) {
 				return fmt.Errorf("%w: name %q: want a-z, 0-9 and hyphen", ErrPolicy, name)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The folder always holds committed files, so that this builds before npm has
@@ -96,12 +97,12 @@ func (s *static) names() []string {
 	return all
 }
 
-var imported = regexp.MustCompile(`(?m)^import .*from "\./([\w-]+\.js)";$`)
+var imported = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^import .*from "\./([\w-]+\.js)";$`) })
 
 // imports lists what a module imports, directly or not, so that a page can ask
 // for all of it at once instead of level by level.
 func (s *static) imports(name string, seen []string) []string {
-	for _, m := range imported.FindAllStringSubmatch(string(s.assets[name].plain), -1) {
+	for _, m := range imported().FindAllStringSubmatch(string(s.assets[name].plain), -1) {
 		if next := "js/" + m[1]; !slices.Contains(seen, next) {
 			seen = s.imports(next, append(seen, next))
 		}

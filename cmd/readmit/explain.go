@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ machine. A text that is not understood is said to be so.`,
 			if incident == "" {
 				return usageError{errors.New("there is nothing to explain: give a reference such as 4K7Q-9FXM, or the text of an error")}
 			}
-			if m := refusalForm.FindStringSubmatch(incident); m != nil {
+			if m := refusalForm().FindStringSubmatch(incident); m != nil {
 				incident = m[1] // a whole refusal of ours
 			}
 			if found, ok := texts.Code(incident); ok {
@@ -79,7 +80,7 @@ machine. A text that is not understood is said to be so.`,
 const maxText = 64 << 20
 
 // refusalForm finds the reference in what readmit itself prints of a refusal.
-var refusalForm = regexp.MustCompile(`(?m)^\s*incident: ([0-9A-Z]{4}-[0-9A-Z]{4})\s*$`)
+var refusalForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*incident: ([0-9A-Z]{4}-[0-9A-Z]{4})\s*$`) })
 
 // explained prints what an error text of iCloud means.
 func (e *env) explained(x texts.Explanation) error {

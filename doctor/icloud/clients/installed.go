@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // installed lists the versions of a client that lie on this machine, oldest
@@ -91,7 +92,7 @@ func (m Machine) icloud3Version(folder string) []string {
 	return []string{plainVersion(manifest.Version)}
 }
 
-var stampedVersion = regexp.MustCompile(`rclone/fs\.Version=v([0-9.]+)`)
+var stampedVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`rclone/fs\.Version=v([0-9.]+)`) })
 
 // rcloneVersions reads what the Go tools wrote into the program, and where they
 // wrote nothing the package manager's list.
@@ -108,7 +109,7 @@ func (m Machine) rcloneVersions() []string {
 		}
 		version := plainVersion(info.Main.Version)
 		for _, s := range info.Settings {
-			if v := stampedVersion.FindStringSubmatch(s.Value); s.Key == "-ldflags" && v != nil {
+			if v := stampedVersion().FindStringSubmatch(s.Value); s.Key == "-ldflags" && v != nil {
 				version = plainVersion(v[1])
 			}
 		}

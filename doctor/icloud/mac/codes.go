@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"readmit.dev/readmit/cause"
 )
@@ -44,7 +45,9 @@ var codes = []code{
 
 // A number counts as a code only in one of the forms in which errors are
 // logged: "Domain=X Code=-1", "(-20101)", "ec=-20101".
-var codeForms = regexp.MustCompile(`(?:Domain=([A-Za-z][A-Za-z.]{0,60}) )?\bCode=(-\d{4,5})\b|\((-\d{5})\)|\bec["']?\s{0,2}[=:]\s{0,2}["']?(-\d{5})\b`)
+var codeForms = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:Domain=([A-Za-z][A-Za-z.]{0,60}) )?\bCode=(-\d{4,5})\b|\((-\d{5})\)|\bec["']?\s{0,2}[=:]\s{0,2}["']?(-\d{5})\b`)
+})
 
 // lastCodes are the code numbers of the newest line that has any, with the
 // domain where one is given. Lines before it were overtaken by it.
@@ -55,7 +58,7 @@ func lastCodes(out []byte) (found []code, unknown []int) {
 		}
 		var known []code
 		var others []int
-		for _, m := range codeForms.FindAllSubmatch(line, -1) {
+		for _, m := range codeForms().FindAllSubmatch(line, -1) {
 			domain := string(m[1])
 			n, err := strconv.Atoi(string(m[2]) + string(m[3]) + string(m[4]))
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"readmit.dev/readmit/doctor"
@@ -50,14 +51,16 @@ func (s services) Stop(name string) error {
 	return nil
 }
 
-var applicationForm = regexp.MustCompile(`^shell:AppsFolder\\AppleInc\.iCloud_[0-9a-z]{1,32}!iCloud$`)
+var applicationForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^shell:AppsFolder\\AppleInc\.iCloud_[0-9a-z]{1,32}!iCloud$`)
+})
 
 // Start starts what does not run yet, and returns once it does.
 func (s services) Start(name string) error {
 	up := func(procs []Process) bool { return runs(procs, base(name)) }
 	program, args := name, []string(nil)
 	switch {
-	case applicationForm.MatchString(name):
+	case applicationForm().MatchString(name):
 		up = func(procs []Process) bool {
 			for _, p := range procs {
 				if ofStore(p.Path) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -45,11 +46,11 @@ func read(text string) reading {
 	if joined := squeeze(strings.ReplaceAll(bare, "-\n", "")); !slices.Contains(r.said, joined) {
 		r.said = append(r.said, joined)
 	}
-	r.alone = squeeze(nameForm.ReplaceAllString(flat[1], ""))
+	r.alone = squeeze(nameForm().ReplaceAllString(flat[1], ""))
 	r.client = clientOf(r)
 	r.where[client] = r.saysAny(clientWords)
 	r.where[host] = r.where[client] || r.saysAny(hostWords)
-	r.where[provider] = r.where[host] || r.saysAny(providerWords) || slices.ContainsFunc(flat, appleForm.MatchString)
+	r.where[provider] = r.where[host] || r.saysAny(providerWords) || slices.ContainsFunc(flat, appleForm().MatchString)
 	tight := strings.NewReplacer("-\n", "-", "\n", "").Replace(bare)
 	for _, f := range append(flat, tight) {
 		noteCodes(r.codes, f)
@@ -84,9 +85,15 @@ func (r reading) saysAny(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return r.saysAll([]string{w}) })
 }
 
+// form compiles an expression when it is first asked for: most runs of the
+// program read no text, and all would wait for it.
+func form(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 var (
-	ansiForm = regexp.MustCompile("\x1b(?:\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\-_])")
-	tagForm  = regexp.MustCompile(`(?i)</?(?:b|i|br|p|a|em|li|ul|ol|td|tr|div|pre|code|span|strong|blockquote)\b[^<>]{0,200}>`)
+	ansiForm = form("\x1b(?:\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\-_])")
+	tagForm  = form(`(?i)</?(?:b|i|br|p|a|em|li|ul|ol|td|tr|div|pre|code|span|strong|blockquote)\b[^<>]{0,200}>`)
 
 	escapes = strings.NewReplacer(
 		`\xa0`, " ", `\u00a0`, " ", `\u2019`, "'", `\u2018`, "'", `\r\n`, " ", `\n`, " ", `\t`, " ", `\r`, " ",
@@ -100,8 +107,8 @@ var (
 // plain undoes what terminals, web pages and serialisers add to a text.
 func plain(s string) string {
 	s = strings.ToValidUTF8(s, "")
-	s = ansiForm.ReplaceAllString(s, "")
-	s = tagForm.ReplaceAllString(s, " ")
+	s = ansiForm().ReplaceAllString(s, "")
+	s = tagForm().ReplaceAllString(s, " ")
 	for range 2 { // logs are pasted into pages that escape them once more
 		s = html.UnescapeString(s)
 	}
@@ -109,16 +116,16 @@ func plain(s string) string {
 }
 
 // prefixes are what logs put in front of each line.
-var prefixes = []*regexp.Regexp{
-	regexp.MustCompile(`^[\s>|│├╰●•]+`),
-	regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,40} +\| `),
-	regexp.MustCompile(`^\[?\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[t ,]+\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?:z|[+-]\d\d:?\d\d)?\]?[ ,:|-]*`),
-	regexp.MustCompile(`^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ ,:|-]*`),
-	regexp.MustCompile(`^(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)? \S{1,60} [^\s:]{1,60}: ?`),
-	regexp.MustCompile(`^(?:::? ?)?\[?(?:trace|debug|info|notice|warn|warning|error|critical|fatal)\b\]?[ \t]*(?:[:|-]+[ \t]*)?`),
-	regexp.MustCompile(`^\[\d+\] *`),
-	regexp.MustCompile(`^(?:stdout|stderr)\b[ \t]*`),
-	regexp.MustCompile(`^\((?:mainthread|syncworker_\d+)\) *(?:\[[\w.]+\] *)?`),
+var prefixes = []func() *regexp.Regexp{
+	form(`^[\s>|│├╰●•]+`),
+	form(`^[a-z0-9][a-z0-9_.-]{0,40} +\| `),
+	form(`^\[?\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[t ,]+\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?:z|[+-]\d\d:?\d\d)?\]?[ ,:|-]*`),
+	form(`^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ ,:|-]*`),
+	form(`^(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)? \S{1,60} [^\s:]{1,60}: ?`),
+	form(`^(?:::? ?)?\[?(?:trace|debug|info|notice|warn|warning|error|critical|fatal)\b\]?[ \t]*(?:[:|-]+[ \t]*)?`),
+	form(`^\[\d+\] *`),
+	form(`^(?:stdout|stderr)\b[ \t]*`),
+	form(`^\((?:mainthread|syncworker_\d+)\) *(?:\[[\w.]+\] *)?`),
 }
 
 // stripPrefixes takes prefixes away, in so many rounds: a log within a log has
@@ -129,7 +136,7 @@ func stripPrefixes(s string, rounds int) string {
 		for range rounds {
 			was := l
 			for _, p := range prefixes {
-				l = p.ReplaceAllString(l, "")
+				l = p().ReplaceAllString(l, "")
 			}
 			if l == was {
 				break
@@ -156,17 +163,17 @@ func squeeze(s string) string {
 }
 
 var (
-	nameForm      = regexp.MustCompile(`\S+@\S+`)
-	appleForm     = regexp.MustCompile(`\bapple\b`)
-	codeForm      = regexp.MustCompile(`(?:^|[^0-9a-z.])-(\d{5})(?:[^0-9]|$)`)
-	beforeCode    = regexp.MustCompile(`(?:\b(?:error|err|ec|code|status|fehler|erreur)|errorcode|errornumber)["'\\\]]*\s*(?:code|number)?\s*(?:[:=#]|=>)?\s*["'(\\\[]*$|[a-z0-9.!'")\]]\s?\($`)
-	articleForm   = regexp.MustCompile(`(?:\b(?:error|fehler|err|code)\W{0,4}(?:code|number)?\W{0,4}|\()4001(?:[^0-9]|$)`)
-	statusForm    = regexp.MustCompile(`(?:\bhttp(?:/[\d.]+)?(?: (?:error|status|code))?|status(?:[ _-]?code)?|\berror[ _-]?code|\bconnection error|\bcurl request error\.?|\breturn(?:ed|s)? https? code|\bhttp/[\d.]+)["'\\]*\s*(?:[:=-]|=>)?\s*["'(\\]*(\d{3})([^0-9].{0,12}|$)`)
-	errorForm     = regexp.MustCompile(`\berror(?:: ?|-| )(\d{3})(?:\s*[.,:;)\]"'}]|$)`)
-	countForm     = regexp.MustCompile(`^["')]*\s*(?:of\b|/|photos|files|items|assets|albums|videos|bytes|ms\b|s\b|kb|mb|gb|px|%|seconds|minutes|days)`)
-	loneForm      = regexp.MustCompile(`^(?:(?:icloud|apple|http|https|error|err|code|status|fehler)[ :#=]*){0,4}[("'\[]*(-?)(\d{3,5})[)"'\]]*[.!?]?$`)
-	referenceForm = regexp.MustCompile(`^[0-9A-Za-z]{4}-[0-9A-Za-z]{4}$`)
-	sealedForm    = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
+	nameForm      = form(`\S+@\S+`)
+	appleForm     = form(`\bapple\b`)
+	codeForm      = form(`(?:^|[^0-9a-z.])-(\d{5})(?:[^0-9]|$)`)
+	beforeCode    = form(`(?:\b(?:error|err|ec|code|status|fehler|erreur)|errorcode|errornumber)["'\\\]]*\s*(?:code|number)?\s*(?:[:=#]|=>)?\s*["'(\\\[]*$|[a-z0-9.!'")\]]\s?\($`)
+	articleForm   = form(`(?:\b(?:error|fehler|err|code)\W{0,4}(?:code|number)?\W{0,4}|\()4001(?:[^0-9]|$)`)
+	statusForm    = form(`(?:\bhttp(?:/[\d.]+)?(?: (?:error|status|code))?|status(?:[ _-]?code)?|\berror[ _-]?code|\bconnection error|\bcurl request error\.?|\breturn(?:ed|s)? https? code|\bhttp/[\d.]+)["'\\]*\s*(?:[:=-]|=>)?\s*["'(\\]*(\d{3})([^0-9].{0,12}|$)`)
+	errorForm     = form(`\berror(?:: ?|-| )(\d{3})(?:\s*[.,:;)\]"'}]|$)`)
+	countForm     = form(`^["')]*\s*(?:of\b|/|photos|files|items|assets|albums|videos|bytes|ms\b|s\b|kb|mb|gb|px|%|seconds|minutes|days)`)
+	loneForm      = form(`^(?:(?:icloud|apple|http|https|error|err|code|status|fehler)[ :#=]*){0,4}[("'\[]*(-?)(\d{3,5})[)"'\]]*[.!?]?$`)
+	referenceForm = form(`^[0-9A-Za-z]{4}-[0-9A-Za-z]{4}$`)
+	sealedForm    = form(`^[0-9A-Za-z_-]+$`)
 )
 
 // manyWords tells prose from something long that was wrapped.
@@ -178,29 +185,29 @@ func manyWords(s string) bool {
 // noteCodes notes Apple's numbers where what stands before them says that they
 // are error codes, or where they stand in parentheses at the end of a sentence.
 func noteCodes(into map[int]bool, flat string) {
-	for _, at := range codeForm.FindAllStringSubmatchIndex(flat, -1) {
+	for _, at := range codeForm().FindAllStringSubmatchIndex(flat, -1) {
 		sign := at[2] - 1
-		if beforeCode.MatchString(flat[max(0, sign-48):sign]) {
+		if beforeCode().MatchString(flat[max(0, sign-48):sign]) {
 			n, _ := strconv.Atoi(flat[at[2]:at[3]])
 			into[-n] = true
 		}
 	}
-	if articleForm.MatchString(flat) && !strings.Contains(flat, "readmit") {
+	if articleForm().MatchString(flat) && !strings.Contains(flat, "readmit") {
 		into[4001] = true
 	}
 }
 
 func noteStatus(into map[int]bool, flat string) {
-	for _, m := range statusForm.FindAllStringSubmatch(flat, -1) {
+	for _, m := range statusForm().FindAllStringSubmatch(flat, -1) {
 		n, _ := strconv.Atoi(m[1])
 		// A count in one form of the text, where no prefix is in between, is one in all.
-		if countForm.MatchString(m[2]) {
+		if countForm().MatchString(m[2]) {
 			into[n] = false
 		} else if _, counted := into[n]; !counted {
 			into[n] = true
 		}
 	}
-	for _, m := range errorForm.FindAllStringSubmatch(flat, -1) {
+	for _, m := range errorForm().FindAllStringSubmatch(flat, -1) {
 		n, _ := strconv.Atoi(m[1])
 		if _, counted := into[n]; !counted {
 			into[n] = true

@@ -41,7 +41,7 @@ func Code(s string) (Explanation, bool) {
 		return Explanation{}, false
 	}
 	var hit []match
-	for _, r := range rules {
+	for _, r := range rules() {
 		if slices.Contains(r.codes, n) || slices.Contains(r.status, n) || slices.Contains(r.lone, n) {
 			hit = append(hit, match{r, n})
 		}
@@ -58,7 +58,7 @@ type match struct {
 // matches are the rules that know the text.
 func (r reading) matches() []match {
 	var hit []match
-	for _, rule := range rules {
+	for _, rule := range rules() {
 		if n, ok := r.meets(rule); ok {
 			hit = append(hit, match{rule, n})
 		}
@@ -191,10 +191,10 @@ func hides(root, c cause.Code) bool {
 // 4K7Q-9FXM and from a sealed incident.
 func LooksLikeText(s string) bool {
 	word := squeezeSpace(s)
-	if word == "" || referenceForm.MatchString(word) {
+	if word == "" || referenceForm().MatchString(word) {
 		return false
 	}
-	return len(word) < 120 || !sealedForm.MatchString(word) || manyWords(s)
+	return len(word) < 120 || !sealedForm().MatchString(word) || manyWords(s)
 }
 
 // loneCode reads a text that is one code and nothing else.
@@ -202,7 +202,7 @@ func loneCode(s string) (int, bool) {
 	if len(s) > 200 {
 		return 0, false
 	}
-	m := loneForm.FindStringSubmatch(flatten(plain(s)))
+	m := loneForm().FindStringSubmatch(flatten(plain(s)))
 	if m == nil {
 		return 0, false
 	}

@@ -72,12 +72,12 @@ func TestCases(t *testing.T) {
 		}
 		seen[c.rule]++
 	}
-	for _, r := range rules {
+	for _, r := range rules() {
 		if seen[r.label] == 0 && !slices.Contains(byHand, r.label) {
 			t.Errorf("no case for the rule %s", r.label)
 		}
 	}
-	t.Logf("%d rules, %d cases", len(rules), len(cases))
+	t.Logf("%d rules, %d cases", len(rules()), len(cases))
 }
 
 // byHand are rules without a thread that quotes their text.
@@ -225,13 +225,13 @@ func TestHalves(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	labels := map[string]bool{}
-	for _, r := range rules {
+	for _, r := range rules() {
 		if labels[r.label] || cause.Label(r.label).String() != r.label {
 			t.Errorf("label %q", r.label)
 		}
 		labels[r.label] = true
 	}
-	for _, r := range rules {
+	for _, r := range rules() {
 		if r.source == "" || len(r.causes) == 0 || len(r.says)+len(r.codes)+len(r.status) == 0 {
 			t.Errorf("%s has no source, no cause or nothing that it matches", r.label)
 		}
