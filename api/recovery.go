@@ -9,6 +9,7 @@ const (
 	PathRecoveryProve          = "/v1/recovery/prove"
 	PathRecoveryPasswordStart  = "/v1/recovery/password/start"
 	PathRecoveryPasswordFinish = "/v1/recovery/password/finish"
+	PathRecoveryGiveUp         = "/v1/recovery/give-up"    // RecoveryCase -> 204
 	PathRecoveryCancel         = "/v1/recovery/cancel"     // RecoveryWord -> 204
 	PathRecoveryIdentifier     = "/v1/recovery/identifier" // RecoveryIdentifier -> 204, always
 

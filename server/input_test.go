@@ -29,7 +29,7 @@ var posts = []string{
 	api.PathSecondPasskeyStart, api.PathSecondPasskeyFinish, api.PathPasskeyStart, api.PathPasskeyFinish,
 	api.PathEndDevice,
 	api.PathRecoveryStart, api.PathRecoveryStatus, api.PathRecoverySend, api.PathRecoveryProve, api.PathRecoveryPasswordStart,
-	api.PathRecoveryPasswordFinish, api.PathRecoveryCancel, api.PathRecoveryIdentifier, api.PathRecoveries, api.PathRecoveriesApprove,
+	api.PathRecoveryPasswordFinish, api.PathRecoveryGiveUp, api.PathRecoveryCancel, api.PathRecoveryIdentifier, api.PathRecoveries, api.PathRecoveriesApprove,
 	api.PathRecoveriesCancel, api.PathRecoveryCodes, api.PathRecoveryCodeCount, api.PathExport, api.PathClose,
 	api.PathApprovals, api.PathApprovalsGive, api.PathApprovalsRevoke,
 	api.PathDesk, api.PathDeskAccount, api.PathDeskAsk, api.PathDeskExplain, api.PathDeskAct, api.PathDeskAgree,

@@ -18,6 +18,7 @@ func (s *Server) recoveryCalls() map[string]handler {
 		api.PathRecoveryProve:          s.recoveryProve,
 		api.PathRecoveryPasswordStart:  s.recoveryPasswordStart,
 		api.PathRecoveryPasswordFinish: s.recoveryPasswordFinish,
+		api.PathRecoveryGiveUp:         s.recoveryGiveUp,
 		api.PathRecoveryCancel:         s.recoveryCancel,
 		api.PathRecoveryIdentifier:     s.recoveryIdentifier,
 		api.PathRecoveries:             s.recoveryList,
@@ -138,6 +139,16 @@ func (s *Server) recoveryPasswordFinish(ctx context.Context, c call) (any, error
 	}
 	signed, err := s.signedIn(*done.SignedIn)
 	return api.RecoveryFinished{SignedIn: signed}, err
+}
+
+func (s *Server) recoveryGiveUp(ctx context.Context, c call) (any, error) {
+	var in api.RecoveryCase
+	if err := decode(c.body, &in); err != nil {
+		return nil, err
+	}
+	of, err := s.recovery.GiveUp(ctx, in.Recovery, c.caller)
+	s.poke(of)
+	return nil, err
 }
 
 func (s *Server) recoveryCancel(ctx context.Context, c call) (any, error) {

@@ -88,6 +88,9 @@ func (m *machine) recoverAsStranger(account string) []string {
 	for range 3 { // past the tries
 		tries()
 	}
+	post(api.PathRecoveryGiveUp, of)
+	post(api.PathRecoveryStatus, of)
+	post(api.PathRecoveryGiveUp, of)
 	return all
 }
 

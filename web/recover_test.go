@@ -272,6 +272,26 @@ func TestRecover(t *testing.T) {
 		}
 	})
 
+	part("given up by who began it", func(t *testing.T) {
+		laptop.open("/account")
+		laptop.see("#inside")
+		thief.open("/")
+		thief.open("/recover#new")
+		thief.begins(jane)
+		thief.write("#recovery-code", codes[5])
+		thief.click("#prove-code [type=submit]")
+		thief.until(`document.getElementById("case-told").textContent.includes("opens in")`)
+		laptop.see("#recoveries li") // by itself
+		thief.click("#forget")
+		thief.click("#ask-yes")
+		thief.see("#begin-form")
+		laptop.until(`document.getElementById("recoveries").hidden`) // by itself
+		box.find(home, regexp.MustCompile(`who began it`))
+		laptop.open("/account/activity")
+		laptop.click(`input[value="support"]`)
+		laptop.until(`document.getElementById("activity").textContent.includes("Recovery given up by who began it")`)
+	})
+
 	part("two proofs, and in", func(t *testing.T) {
 		lost.open("/recover")
 		lost.see("#case")

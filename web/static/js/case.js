@@ -137,6 +137,18 @@ async function leave(forget) {
   location.reload();
 }
 
+// giveUp ends the case at the server too. Where it has ended there by itself,
+// or begun anew elsewhere, nothing is left to be done.
+async function giveUp() {
+  hide($("case-trouble"));
+  try {
+    await ask("/v1/recovery/give-up");
+  } catch (error) {
+    if (!["no-recovery", "no-case"].includes(error.reason)) return trouble(error);
+  }
+  await leave(true);
+}
+
 export function wire() {
   Object.values(ways).forEach(proving);
   $("send").addEventListener("click", () => busy($("send"), async () => {
@@ -154,6 +166,6 @@ export function wire() {
   });
   $("anew").addEventListener("click", () => leave(ended));
   $("forget").addEventListener("click", async () => {
-    if (await sure(t("recover.forget"), t("recover.forget.what"), t("recover.forget"))) await leave(true);
+    if (await sure(t("recover.forget"), t("recover.forget.what"), t("recover.forget.do"))) await busy($("forget"), giveUp);
   });
 }
