@@ -75,7 +75,7 @@ type Done struct {
 // SetPassword ends a recovery: a new record, no session, pass or request of
 // before. Who gave two proofs, or a recovery code, is in at once; who gave an
 // address's or a device's code alone has the password, and a new device still
-// needs a code of an enrolled one, unless none is left.
+// needs a code of an enrolled one, or a passkey, unless none is left.
 func (s *Service) SetPassword(ctx context.Context, sealed, record []byte, stretch string, c gate.Caller) (Done, *gate.Refusal, error) {
 	cl, err := s.openClaim(sealed, c.Key)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) set(tx store.Tx, a store.Subject, all []store.Recovery, r stor
 	if err != nil {
 		return nil, err
 	}
-	left, err := devicesLeft(tx, a.ID)
+	left, err := factorsLeft(tx, a.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *Service) set(tx store.Tx, a store.Subject, all []store.Recovery, r stor
 	case known:
 		n, err := s.Sessions.Begin(tx, a, device, signin.NewID())
 		return &signin.SignedIn{Account: a, Device: device, Session: n}, err
-	case len(proofs(r)) >= 2, !r.ByCode.IsZero(), left == 0:
+	case len(proofs(r)) >= 2, !r.ByCode.IsZero(), left == 0: // with none left, nobody could be asked for a second step
 		return s.SignIn.Enrol(tx, a, store.Request{
 			ID: signin.NewID(), Account: a.ID, Thumbprint: c.Key, Name: c.Name,
 			System: c.Client.System + " " + c.Client.SystemVersion.String(), Client: c.Shown, Address: c.Address,
@@ -166,10 +166,16 @@ func (s *Service) set(tx store.Tx, a store.Subject, all []store.Recovery, r stor
 	return nil, nil
 }
 
-func devicesLeft(tx store.Tx, account store.ID) (int, error) {
-	all, err := tx.Devices(account)
-	n := 0
-	for _, d := range all {
+// factorsLeft counts what can still give a second step: enrolled devices, whose
+// codes it takes, and passkeys.
+func factorsLeft(tx store.Tx, account store.ID) (int, error) {
+	devices, err := tx.Devices(account)
+	if err != nil {
+		return 0, err
+	}
+	passkeys, err := tx.Passkeys(account)
+	n := len(passkeys)
+	for _, d := range devices {
 		if d.Removed.IsZero() {
 			n++
 		}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -101,6 +102,48 @@ func TestPasskeys(t *testing.T) {
 	phone.click("#code-passkey")
 	phone.at("/account")
 	phone.see("#inside")
+
+	// Each account has a key of its own in a browser, whichever was there last.
+	keysOf := func(p *person) map[string]string {
+		t.Helper()
+		var all map[string]string
+		must(t, json.Unmarshal([]byte(run(p, chromedp.Evaluate[string](`(async () => {
+			const { accounts } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "kept.js"));
+			const all = {};
+			for (const a of await accounts()) all[a.account] = (await crypto.subtle.exportKey("jwk", a.keys.publicKey)).x;
+			return JSON.stringify(all);
+		})()`, chromedp.EvalAwaitPromise))), &all))
+		return all
+	}
+	before := keysOf(laptop)[jane]
+	laptop.open("/sign-up")
+	laptop.write("#account", "joe@example.org")
+	laptop.write("#password", password)
+	laptop.click("#sign-up .main")
+	laptop.at("/account")
+	laptop.see("#inside")
+	laptop.open("/?add")
+	laptop.click("#passkey") // of jane, where joe was last
+	laptop.at("/account")
+	laptop.see("#inside")
+	if keys := keysOf(laptop); keys[jane] != before || keys["joe@example.org"] == before || len(keys) != 2 {
+		t.Errorf("the keys of jane (before: %s): %q", before, keys)
+	}
+	var devices struct{ Devices []struct{ Name string } }
+	must(t, json.Unmarshal([]byte(laptop.calls("/v1/devices", nil)), &devices))
+	if len(devices.Devices) != 2 { // this one and the phone
+		t.Errorf("jane has %+v", devices)
+	}
+	tablet := newPerson(t, browser, s.url, "tablet")
+	tablet.keep(tablet.authenticator(), laptop.kept(own)[0])
+	tablet.signUp("jim@example.org", password)
+	tablet.open("/?add")
+	tablet.click("#passkey") // of an account that was never here
+	tablet.at("/account")
+	tablet.until(`document.getElementById("who-account").textContent === "` + jane + `"`)
+	if keys := keysOf(tablet); keys[jane] == "" || keys[jane] == keys["jim@example.org"] {
+		t.Errorf("one key for two accounts: %q", keys)
+	}
 
 	// A copy from before counts from where it was taken.
 	thief := newPerson(t, browser, s.url, "thief")

@@ -5,7 +5,7 @@ import { account, accounts, choose, keep, latest, normal } from "./kept.js";
 import { hints } from "./hints.js";
 import { secretKey } from "./codes.js";
 import { problem, trouble, usable } from "./page.js";
-import { Stopped, able, enter } from "./passkeys.js";
+import { Another, Stopped, able, enter } from "./passkeys.js";
 import { prove, warm } from "./password.js";
 import { refused } from "./refused.js";
 import { number, t, when } from "./words.js";
@@ -13,10 +13,13 @@ import { Refused, call } from "./wire.js";
 
 const DIGITS = /^\d{3}[ -]?\d{3}$/;
 
+// subjectOf is how the server names the account, in tokens and to passkeys.
+const subjectOf = (token) => JSON.parse(new TextDecoder().decode(fromBase64url(token.split(".")[1]))).sub;
+
 // keepSignedIn keeps what a finished sign-in gave this browser.
 export async function keepSignedIn(keys, deviceName, done) {
   const entry = {
-    account: done.account, device: done.device, session: done.session, keys, name: deviceName,
+    account: done.account, subject: subjectOf(done.access_token), device: done.device, session: done.session, keys, name: deviceName,
     codes: await secretKey(fromBase64url(done.code_secret)), since: Date.now(),
   };
   await keep(entry);
@@ -65,18 +68,23 @@ async function signIn(form) {
   }
 }
 
-// withPasskey signs in with a passkey alone: it names the account.
-async function withPasskey() {
+// withPasskey signs in with a passkey alone: it names the account. Each account
+// has a key of its own in this browser, so that it is the same device again;
+// whose it is, is known once the passkey was chosen. Mostly it is the one that
+// was here last; where it is not, the passkey is asked for again.
+async function withPasskey(entry) {
   hide($("trouble"));
-  // Which account it will be is in the passkey. Mostly it is the one that was
-  // here last, which makes this browser the same device again.
-  const last = await latest();
-  const keys = last?.keys ?? await newKey();
-  const deviceName = $("device").value.trim() || last?.name || ownName();
+  const here = await accounts();
+  entry ??= await latest();
+  if (!entry?.subject) entry = null;
+  const keys = entry?.keys ?? await newKey();
+  const deviceName = $("device").value.trim() || entry?.name || ownName();
+  const fits = (subject) => (here.find((a) => a.subject === subject)?.account ?? null) === (entry?.account ?? null);
   try {
-    await keepSignedIn(keys, deviceName, await enter(keys, ["/v1/passkey/start", "/v1/passkey/finish"], { device_name: deviceName, client: self() }, { account: "", what: "sign-in" }));
+    await keepSignedIn(keys, deviceName, await enter(keys, ["/v1/passkey/start", "/v1/passkey/finish"], { device_name: deviceName, client: self() }, { account: "", what: "sign-in" }, fits));
     inside();
   } catch (error) {
+    if (error instanceof Another) return withPasskey(here.find((a) => a.subject === error.subject) ?? {});
     if (error instanceof Refused) return refusal(error, $("enter"));
     if (error instanceof Stopped) $("trouble").textContent = t("passkey.stopped");
     else trouble($("trouble"), error);
@@ -162,7 +170,7 @@ async function start() {
     show($("told"));
   }
   $("passkey").hidden = !able || /^\d|\[/.test(location.hostname); // a passkey belongs to a name
-  $("passkey").addEventListener("click", () => busy($("passkey"), withPasskey));
+  $("passkey").addEventListener("click", () => busy($("passkey"), () => withPasskey()));
   $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });
 
   const here = (await accounts()).filter((a) => a.session);
