@@ -43,7 +43,7 @@ vet:
 
 test: deps vet build systems
 	$(GO) test -timeout 8m ./...
-	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60
+	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60 -failovers 1 -sign-ins 400
 
 faults: build
 	$(GO) run ./faults/matrix

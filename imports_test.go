@@ -89,7 +89,7 @@ var allowed = []struct {
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},
 	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident"},
 	{"bench", "agent api cause code device opaque policy resident"},
-	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident"},
+	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident store/postgres/pgtest"},
 }
 
 var (

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -20,9 +19,15 @@ import (
 	"time"
 )
 
+// service is what the crowd uses: a server, or several as one.
+type service interface {
+	url() string
+	socket() string // the operator's
+}
+
 // crowd is everybody, with what each was acknowledged.
 type crowd struct {
-	server *server
+	service service
 
 	mu     sync.Mutex
 	people []*person
@@ -32,7 +37,7 @@ type crowd struct {
 	signUps, enrolments, guesses, changes, endings atomic.Int64
 }
 
-func newCrowd(s *server) *crowd { return &crowd{server: s} }
+func newCrowd(s service) *crowd { return &crowd{service: s} }
 
 func (c *crowd) String() string {
 	return fmt.Sprintf("%d sign-ups, %d enrolments, %d counted guesses, %d password changes, %d ended sessions",
@@ -111,7 +116,7 @@ func (c *crowd) verify(ctx context.Context, others int) error {
 // call makes a call as a device. An answer that the service cannot work is
 // counted; nothing else but a refusal is expected in its place.
 func (c *crowd) call(ctx context.Context, key device.Key, path string, in, out any) error {
-	client := agent.NewClient(c.server.url(), key, time.Now)
+	client := agent.NewClient(c.service.url(), key, time.Now)
 	defer client.Close()
 	err := client.Call(ctx, path, in, out)
 	if p := new(api.Problem); errors.As(err, &p) && p.Code == api.Unavailable {
@@ -124,7 +129,7 @@ func (c *crowd) call(ctx context.Context, key device.Key, path string, in, out a
 // locked asks the operator whether strangers are locked out of an account.
 func (c *crowd) locked(ctx context.Context, id string) (bool, error) {
 	operator := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(c.server.data, api.AdminSocket))
+		return new(net.Dialer).DialContext(ctx, "unix", c.service.socket())
 	}}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+api.AdminAccounts, bytes.NewReader(nil))
 	if err != nil {

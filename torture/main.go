@@ -6,6 +6,8 @@
 //	full    a data folder on a small file system that runs full
 //	fsync   every fsync and fdatasync fails from some moment on (strace)
 //	history kill -9 while accounts have histories, which must have an order
+//	failover kill -9 the database under three nodes, and promote its standby
+//	nodes   kill -9 nodes while people sign in, and accounts have histories
 //	answer  kill -9 a device between the server's answer and its writing down
 package main
 
@@ -34,6 +36,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	binary := flags.String("readmit", "bin/readmit", "the built program")
 	rounds := flags.Int("rounds", 100, "how often to kill; devices twice as often")
 	told := flags.Int("histories", 1000, "how many accounts have a history")
+	failovers := flags.Int("failovers", 5, "how often to lose the database")
+	signIns := flags.Int("sign-ins", 10_000, "how many sign-ins while nodes are killed")
 	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2
@@ -56,6 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"full", t.full},
 		{"fsync", t.fsync},
 		{"history", func(ctx context.Context) (string, error) { return t.history(ctx, *told) }},
+		{"failover", func(ctx context.Context) (string, error) { return t.failover(ctx, *failovers) }},
+		{"nodes", func(ctx context.Context) (string, error) { return t.nodesKilled(ctx, *signIns, *told) }},
 		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
 	} {
 		if *only != "" && *only != part.name {
@@ -67,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			failed++
 			text = "FAILED: " + err.Error()
 		}
-		fmt.Fprintf(stdout, "%-7s %s (%.0f s)\n", part.name, text, time.Since(began).Seconds())
+		fmt.Fprintf(stdout, "%-8s %s (%.0f s)\n", part.name, text, time.Since(began).Seconds())
 	}
 	if failed > 0 {
 		return 1

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"readmit.dev/readmit/api"
 )
 
 // server is the account server's process.
@@ -32,6 +34,8 @@ func newServer(binary, data string) (*server, error) {
 }
 
 func (s *server) url() string { return "http://" + s.address }
+
+func (s *server) socket() string { return filepath.Join(s.data, api.AdminSocket) }
 
 func (s *server) start(ctx context.Context) error {
 	args := []string{"serve", "--data", s.data, "--listen", s.address}

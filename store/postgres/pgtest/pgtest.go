@@ -87,12 +87,21 @@ func (c *Cluster) guard() error {
 }
 
 // Standby makes a cluster that follows this one.
-func (c *Cluster) Standby(options ...string) (_ *Cluster, err error) {
+func (c *Cluster) Standby(options ...string) (*Cluster, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return c.StandbyAt(port, options...)
+}
+
+// StandbyAt makes a standby on a port that is free.
+func (c *Cluster) StandbyAt(port int, options ...string) (_ *Cluster, err error) {
 	dir, err := os.MkdirTemp("", "readmit-pg-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Cluster{Dir: dir, bin: c.bin, as: c.as, options: options}
+	s := &Cluster{Dir: dir, Port: port, bin: c.bin, as: c.as, options: options}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w\n%s", err, s.Log())
@@ -108,10 +117,19 @@ func (c *Cluster) Standby(options ...string) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("pg_basebackup: %w: %s", err, out)
 	}
-	if s.Port, err = freePort(); err != nil {
-		return nil, err
-	}
 	return s, s.Run()
+}
+
+// Synchronous makes each commit wait until a standby has it too, and returns
+// when that is so.
+func (c *Cluster) Synchronous() error {
+	err := c.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	for end := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if c.Exec("postgres", "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == nil {
+			return nil
+		}
+	}
+	return errors.Join(err, errors.New("no standby follows"))
 }
 
 // Promote makes a standby the primary.

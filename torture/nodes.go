@@ -1,0 +1,370 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store/postgres/pgtest"
+)
+
+const (
+	// nodeCount is how many nodes stand beside each other.
+	nodeCount = 3
+	// back is how soon everything must work again after a database was lost and
+	// its standby promoted, and how long a sign-in may take at the worst.
+	back = 10 * time.Second
+)
+
+// fleet is some nodes on one database, behind one address.
+type fleet struct {
+	dir   string
+	nodes []*server
+	front *balancer
+}
+
+// newFleet prepares nodes; the address leads to the database.
+func newFleet(binary, dir, store string) (*fleet, error) {
+	front, err := newBalancer()
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{dir: dir, front: front}
+	master := filepath.Join(dir, "master.key")
+	config := filepath.Join(dir, "readmit.toml")
+	key := make([]byte, 32)
+	for i := range key {
+		key[i] = byte(rand.Uint32())
+	}
+	err = errors.Join(os.WriteFile(master, key, 0o600),
+		os.WriteFile(config, fmt.Appendf(nil, "store = %q\nmaster_key = %q\nurl = %q\n", store, master, front.url()), 0o600))
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodeCount {
+		s, err := newServer(binary, filepath.Join(dir, fmt.Sprintf("node%d", i)))
+		if err != nil {
+			return nil, err
+		}
+		s.config = config
+		f.nodes = append(f.nodes, s)
+		front.add(s.address)
+	}
+	return f, nil
+}
+
+func (f *fleet) start(ctx context.Context) error {
+	for _, s := range f.nodes {
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fleet) ready(ctx context.Context, patience time.Duration) error {
+	for _, s := range f.nodes {
+		if err := s.ready(ctx, patience); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fleet) stop() {
+	for _, s := range f.nodes {
+		s.kill()
+	}
+	f.front.close()
+}
+
+func (f *fleet) url() string { return f.front.url() }
+
+// socket is the operator's at a node that runs.
+func (f *fleet) socket() string { return f.nodes[0].socket() }
+
+// balancer passes connections on to one of several addresses, another one where
+// the first does not answer, as what stands in front of nodes does.
+type balancer struct {
+	listener net.Listener
+
+	mu   sync.Mutex
+	to   []string
+	open map[net.Conn]bool
+}
+
+func newBalancer() (*balancer, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &balancer{listener: l, open: map[net.Conn]bool{}}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go b.pass(c)
+		}
+	}()
+	return b, nil
+}
+
+func (b *balancer) url() string { return "http://" + b.listener.Addr().String() }
+
+func (b *balancer) add(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to = append(b.to, address)
+}
+
+func (b *balancer) pass(in net.Conn) {
+	defer in.Close()
+	b.mu.Lock()
+	to := slices.Clone(b.to)
+	b.open[in] = true
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(b.open, in)
+		b.mu.Unlock()
+	}()
+	rand.Shuffle(len(to), func(i, j int) { to[i], to[j] = to[j], to[i] })
+	for _, address := range to {
+		out, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			continue
+		}
+		defer out.Close()
+		go func() {
+			io.Copy(out, in)
+			out.(*net.TCPConn).CloseWrite()
+		}()
+		io.Copy(in, out)
+		return
+	}
+}
+
+func (b *balancer) close() {
+	b.listener.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.open {
+		c.Close()
+	}
+}
+
+// databases starts a PostgreSQL with a synchronous standby and makes an empty
+// database in it.
+func databases() (primary, standby *pgtest.Cluster, name string, err error) {
+	if primary, err = pgtest.Start(); err != nil {
+		return nil, nil, "", err
+	}
+	if name, err = primary.Database(); err == nil {
+		standby, err = primary.Standby()
+	}
+	if err == nil {
+		err = primary.Synchronous()
+	}
+	if err != nil {
+		return nil, nil, "", errors.Join(err, primary.Stop())
+	}
+	return primary, standby, name, nil
+}
+
+// failover kills the database under load and promotes its standby: nothing that
+// was acknowledged may be lost, nothing that ended may be accepted, and all of
+// it must work again soon.
+func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error) {
+	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	primary, standby, name, err := databases()
+	if err != nil {
+		return "", err
+	}
+	defer func() { primary.Stop(); standby.Stop() }()
+	// Nodes are told of two places, and use the one that takes writes.
+	places := [2]*pgtest.Cluster{primary, standby}
+	f, err := newFleet(t.binary, dir, fmt.Sprintf("postgres://%s@127.0.0.1:%d,127.0.0.1:%d/%s?target_session_attrs=read-write", pgtest.Owner, places[0].Port, places[1].Port, name))
+	if err != nil {
+		return "", err
+	}
+	defer f.stop()
+	if err := f.start(ctx); err != nil {
+		return "", err
+	}
+	c := newCrowd(f)
+	var worst time.Duration
+	for round := 1; round <= rounds; round++ {
+		if err := c.until(ctx, 2*time.Second); err != nil {
+			return "", fmt.Errorf("round %d: %w", round, err)
+		}
+		acting, stop := context.WithCancel(ctx)
+		ended := c.act(acting, load)
+		time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
+		err := primary.Kill()
+		lost := time.Now()
+		if err == nil {
+			err = standby.Promote()
+		}
+		if err == nil {
+			err = f.ready(ctx, back)
+		}
+		took := time.Since(lost)
+		time.Sleep(500 * time.Millisecond)
+		stop()
+		if err := errors.Join(err, <-ended); err != nil {
+			return "", fmt.Errorf("round %d: %w", round, err)
+		}
+		if err := c.verify(ctx, 50); err != nil {
+			return "", fmt.Errorf("round %d: after the standby was promoted: %w", round, err)
+		}
+		worst = max(worst, took)
+		fmt.Fprintf(t.stderr, "failover: %d of %d, back after %.1f s, %s\n", round, rounds, took.Seconds(), c)
+		if round < rounds {
+			// What was the primary begins anew as the standby, at its place.
+			port := primary.Port
+			if err := primary.Stop(); err != nil {
+				return "", err
+			}
+			primary = standby
+			if standby, err = primary.StandbyAt(port); err == nil {
+				err = primary.Synchronous()
+			}
+			if err != nil {
+				return "", err
+			}
+		}
+	}
+	if err := c.verify(ctx, len(c.people)); err != nil {
+		return "", fmt.Errorf("at the end: %w", err)
+	}
+	return fmt.Sprintf("%d times; back after %.1f s at most; %d calls were answered \"cannot work now\", none refused; nothing acknowledged was lost: %s",
+		rounds, worst.Seconds(), c.unavailable.Load(), c), nil
+}
+
+// nodesKilled kills nodes, one after the other, while people sign in and repeat
+// what is not answered; then accounts have histories under the same.
+func (t *torture) nodesKilled(ctx context.Context, signIns, told int) (string, error) {
+	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	database, err := pgtest.Start()
+	if err != nil {
+		return "", err
+	}
+	defer database.Stop()
+	name, err := database.Database()
+	if err != nil {
+		return "", err
+	}
+	f, err := newFleet(t.binary, dir, database.URL(name))
+	if err != nil {
+		return "", err
+	}
+	defer f.stop()
+	if err := f.start(ctx); err != nil {
+		return "", err
+	}
+	kill := func(ctx context.Context) error {
+		s := f.nodes[rand.IntN(len(f.nodes))]
+		s.kill()
+		time.Sleep(rand.N(300 * time.Millisecond))
+		return s.start(ctx)
+	}
+	c := newCrowd(f)
+	first, err := c.signIns(ctx, signIns, kill)
+	if err != nil {
+		return "", err
+	}
+	second, err := c.histories(ctx, told, kill)
+	return first + "; " + second, err
+}
+
+// signIns lets people sign in again and again while fault hits the service.
+func (c *crowd) signIns(ctx context.Context, n int, fault func(context.Context) error) (string, error) {
+	people := make([]*person, load)
+	for i := range people {
+		people[i] = c.join()
+		if !persist(ctx, people[i].signUp) {
+			return "", errors.New("nobody can sign up")
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hit := make(chan error, 1)
+	var faults atomic.Int64
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				hit <- nil
+				return
+			case <-time.After(rand.N(time.Second)):
+			}
+			if err := fault(context.WithoutCancel(ctx)); err != nil {
+				hit <- err
+				return
+			}
+			faults.Add(1)
+		}
+	}()
+	var done, repeated, late atomic.Int64
+	worst := make([]time.Duration, len(people))
+	failed := make([]error, len(people))
+	var all sync.WaitGroup
+	for who, p := range people {
+		all.Go(func() {
+			for range n / len(people) {
+				began := time.Now()
+				for tries := 0; ; tries++ {
+					var in api.SignInFinished
+					err := p.signIn(ctx, p.first, p.password, api.ForSignIn, &in)
+					if refused(err) {
+						failed[who] = fmt.Errorf("%w: the right password was refused", errWrong)
+						return
+					}
+					if err == nil {
+						break
+					}
+					repeated.Add(1)
+					if time.Since(began) > back {
+						late.Add(1)
+						break
+					}
+					time.Sleep(rand.N(50 * time.Millisecond))
+				}
+				worst[who] = max(worst[who], time.Since(began))
+				done.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	stop()
+	err := errors.Join(append(failed, <-hit)...)
+	// One in ten thousand may take longer.
+	if err == nil && late.Load()*10_000 > done.Load() {
+		err = fmt.Errorf("%d of %d sign-ins took more than %s", late.Load(), done.Load(), back)
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d sign-ins while nodes were killed %d times: %d took more than %s, %d calls were repeated, the slowest sign-in %.1f s",
+		done.Load(), faults.Load(), late.Load(), back, repeated.Load(), slices.Max(worst).Seconds()), nil
+}
