@@ -75,15 +75,16 @@ var allowed = []struct {
 	{"store/storetest", "lockout store"},
 	{"store/internal/rows", ""},
 	{"store/internal/sqltx", "lockout store store/internal/rows"},
+	{"store/archive", "store"},
 	{"store/sqlite", "store store/internal/rows store/internal/sqltx"},
 	{"store/postgres", "store store/internal/rows store/internal/sqltx"},
 	{"store/postgres/pgtest", ""},
 	{"web", "api cause docs"},
-	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store web"},
+	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store store/archive web"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.
-	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/postgres store/sqlite web"},
+	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/archive store/postgres store/sqlite web"},
 	{"examples/service", "verify"},
 	{"passkey/virtual", ""},
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},

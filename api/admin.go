@@ -18,6 +18,7 @@ const (
 	AdminActivity = "/admin/activity" // AdminAccount -> Activities
 	AdminAccounts = "/admin/accounts" // GET -> AdminAccountList
 	AdminMetrics  = "/metrics"
+	AdminBackup   = "/backup"
 
 	AdminDeskAdd    = "/admin/desk/add"
 	AdminDeskRemove = "/admin/desk/remove"

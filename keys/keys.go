@@ -216,6 +216,21 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
+// Opens reports whether a master key is the one of a store; it changes nothing.
+func Opens(ctx context.Context, s store.Store, master []byte) error {
+	aead, err := newAEAD(master)
+	if err != nil {
+		return err
+	}
+	return s.View(ctx, func(tx store.Tx) error {
+		rows, err := tx.Keys()
+		if err == nil {
+			_, err = (&Ring{master: aead}).unseal(rows)
+		}
+		return err
+	})
+}
+
 // Rotate makes what is missing or old, and deletes what is past use. It is
 // called at start and every hour.
 func (r *Ring) Rotate(ctx context.Context) error {

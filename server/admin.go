@@ -50,6 +50,7 @@ func (s *Server) AdminHandler() http.Handler {
 		out, err := s.adminAgents(r.Context())
 		s.answer(w, out, err)
 	})
+	mux.HandleFunc("GET "+api.AdminBackup, s.adminBackup)
 	mux.Handle("GET "+api.AdminMetrics, s.metrics.handler())
 	return mux
 }

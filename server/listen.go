@@ -83,6 +83,10 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 		return nil, err // kept may be a nil of a store's own type, which is no nil store
 	}
 	l.store = kept
+	copied, ok := kept.(Copied)
+	if !ok {
+		return nil, fmt.Errorf("a store of type %T cannot be backed up", kept)
+	}
 	openKeys := keys.Open
 	if c.Shared() {
 		openKeys = keys.OpenShared
@@ -90,7 +94,7 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if l.keys, err = openKeys(ctx, l.store, master, now); err != nil {
 		return nil, err
 	}
-	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait), Shared: c.Shared()}
+	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait), Shared: c.Shared(), Copied: copied}
 	if o.Senders, err = c.outgoing(); err != nil {
 		return nil, err
 	}

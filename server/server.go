@@ -79,6 +79,7 @@ type Server struct {
 	waiting  chan struct{}
 	metrics  *metrics
 	outbox   *message.Outbox
+	copied   Copied
 	watchers *watchers
 	pages    *web.Pages
 }
@@ -89,9 +90,11 @@ type Options struct {
 	Open  bool       // sign-up without an invitation
 	Proxy netip.Addr // whose X-Forwarded-For counts
 	Store store.Store
-	Keys  *keys.Ring
-	Gate  *gate.Gate
-	Log   *slog.Logger
+	// Copied is the store again, for backups.
+	Copied Copied
+	Keys   *keys.Ring
+	Gate   *gate.Gate
+	Log    *slog.Logger
 	// Shared is whether other nodes answer for the same address on the same store.
 	Shared bool
 
@@ -138,6 +141,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		waiting:  make(chan struct{}, strangersWaiting),
 		metrics:  m,
 		outbox:   outbox,
+		copied:   o.Copied,
 		watchers: newWatchers(),
 	}
 	if o.Shared {

@@ -163,6 +163,9 @@ SELECT value FROM settings WHERE name = @name;
 -- name: SaveSetting :exec
 INSERT INTO settings (name, value) VALUES (@name, @value) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: DropSetting :execrows
+DELETE FROM settings WHERE name = @name;
+
 -- name: Keys :many
 SELECT * FROM keys ORDER BY created, id;
 

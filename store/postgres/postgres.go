@@ -43,6 +43,9 @@ type Config struct {
 	PasswordFile string
 	// Connections is how many a node holds; 0 for DefaultConnections.
 	Connections int
+	// Moving opens a database into which accounts are being moved, which nobody
+	// else may use.
+	Moving bool
 	// Patience is how long a statement may take; 0 for DefaultPatience.
 	Patience time.Duration
 }
@@ -71,9 +74,6 @@ type limits struct{ statement time.Duration }
 // answer is how long an answer is waited for: the database ends a statement
 // itself; this is for one that no longer says anything.
 func (l limits) answer() time.Duration { return l.statement + l.statement/5 }
-
-// Counts is what a node has sent so far.
-type Counts struct{ RoundTrips, Statements, Retries int64 }
 
 // Store is a store.Store.
 type Store struct {
@@ -131,7 +131,7 @@ func openWith(ctx context.Context, c Config, config *pgx.ConnConfig, address str
 	s.db.SetMaxIdleConns(size)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.db.SetConnMaxLifetime(time.Hour) // so that nodes spread over what is new behind one name
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(ctx, c.Moving); err != nil {
 		return nil, errors.Join(advise(err, address), s.db.Close())
 	}
 	return s, nil
@@ -409,7 +409,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	begun := time.Now()
 	err := s.Update(ctx, func(t store.Tx) error {
-		return t.(*sqltx.Tx).SaveSetting("probe", []byte(begun.UTC().Format(time.RFC3339Nano)))
+		return t.(*sqltx.Tx).SaveSetting(store.SettingProbe, []byte(begun.UTC().Format(time.RFC3339Nano)))
 	})
 	if err == nil {
 		at = begun
@@ -417,7 +417,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	return err
 }
 
-// Counts tells what was sent.
-func (s *Store) Counts() Counts {
-	return Counts{s.counts.trips.Load(), s.counts.statements.Load(), s.counts.retries.Load()}
+// Counts tells what was sent so far, and how often a transaction ran again.
+func (s *Store) Counts() (roundTrips, statements, retries int64) {
+	return s.counts.trips.Load(), s.counts.statements.Load(), s.counts.retries.Load()
 }

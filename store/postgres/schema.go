@@ -31,8 +31,10 @@ const schema = 4
 // millions of rows.
 const migrating = 10 * time.Minute
 
+var errMoving = errors.New("this database is not whole")
+
 // prepare brings the schema up to date and adds what an empty database lacks.
-func (s *Store) prepare(ctx context.Context) error {
+func (s *Store) prepare(ctx context.Context, moving bool) error {
 	at, err := s.version(ctx)
 	if err != nil {
 		return err
@@ -47,6 +49,15 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	return s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
+		from, err := t.Moving()
+		switch {
+		case moving && (err == nil || errors.Is(err, store.ErrNotFound)):
+			return nil
+		case err == nil:
+			return fmt.Errorf("%w: a move from %s into it has not been finished: run readmit admin move again, or make a new database", errMoving, from)
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
 		if there, err := t.HasGhosts(); err != nil || there {
 			return err
 		}

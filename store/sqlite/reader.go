@@ -76,5 +76,5 @@ func (s *Store) Ready(ctx context.Context) error {
 
 // touch is a change that shows whether a commit is possible.
 func touch(t store.Tx) error {
-	return t.(*sqltx.Tx).SaveSetting("probe", []byte(time.Now().UTC().Format(time.RFC3339Nano)))
+	return t.(*sqltx.Tx).SaveSetting(store.SettingProbe, []byte(time.Now().UTC().Format(time.RFC3339Nano)))
 }

@@ -1289,6 +1289,18 @@ func (q *Queries) DropService(ctx context.Context, id []byte) (int64, error) {
 	return result.RowsAffected()
 }
 
+const dropSetting = `-- name: DropSetting :execrows
+DELETE FROM settings WHERE name = $1
+`
+
+func (q *Queries) DropSetting(ctx context.Context, name string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, dropSetting, name)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const dropWaiting = `-- name: DropWaiting :exec
 DELETE FROM receipts WHERE service = $1 AND delivered = 0
 `

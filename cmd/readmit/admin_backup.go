@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/store/archive"
+	"readmit.dev/readmit/store/sqlite"
+)
+
+const (
+	masterFile   = "master.key"
+	databaseFile = "readmit.db"
+)
+
+// newBackupCommand writes everything into one file.
+func newBackupCommand(e *env, data *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy everything into one file, while the server works",
+		Long: `Copy everything into a new file of mode 0600, as it is at one moment, while the
+server works, or from the data folder of one that does not run. The copy is
+then restored into a temporary store beside the file and held against what was
+read, table by table; only then the file gets its name.
+
+The master key is not in it, on purpose: keep a copy of it elsewhere. Each of
+the two opens nothing without the other.`,
+		Example: "  readmit admin backup /backup/readmit-2027-01-31.gz --data /var/lib/readmit",
+		Args:    takes("a file that is not there yet"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sums, err := backup(cmd.Context(), *data, args[0])
+			if err != nil {
+				return err
+			}
+			return e.data(map[string]any{"file": args[0], "rows": sums.Rows(), "tables": sums}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s holds %d rows of %d tables, restored once to see that it does; the master key is not in it\n", clean(args[0]), sums.Rows(), len(sums))
+			})
+		},
+	}
+}
+
+func backup(ctx context.Context, data, file string) (sums archive.Sums, err error) {
+	if _, err := os.Lstat(file); err == nil {
+		return nil, exitError{failed, file + " is there already, and is left as it is", "choose another name"}
+	}
+	out, err := os.CreateTemp(filepath.Dir(file), ".readmit-backup-*") // mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("the backup cannot be written: %w", err)
+	}
+	defer func() {
+		out.Close()
+		os.Remove(out.Name())
+	}()
+	if err := fetchBackup(ctx, data, out); err != nil {
+		return nil, err
+	}
+	if err := out.Sync(); err != nil {
+		return nil, fmt.Errorf("the backup cannot be written: %w", err)
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	trial, err := os.MkdirTemp(filepath.Dir(file), ".readmit-trial-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(trial)
+	if sums, err = restoreInto(ctx, out, trial); err != nil {
+		return nil, fmt.Errorf("the backup was written and is no good: %w", err)
+	}
+	if err := out.Close(); err != nil {
+		return nil, err
+	}
+	// A link, unlike a renaming, never takes another file's place.
+	if err := os.Link(out.Name(), file); err != nil {
+		return nil, fmt.Errorf("the backup cannot get its name: %w", err)
+	}
+	return sums, nil
+}
+
+// fetchBackup asks the running server for a backup, or makes it of the data
+// folder of one that does not run.
+func fetchBackup(ctx context.Context, data string, to io.Writer) error {
+	socket := filepath.Join(data, api.AdminSocket)
+	c := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	defer c.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+api.AdminBackup, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.Do(r)
+	if err == nil {
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return exitError{unchecked, "the account server answered " + answer.Status, "see the server's log"}
+		}
+		_, err = io.Copy(to, answer.Body)
+		return err
+	}
+	if _, gone := os.Stat(filepath.Join(data, databaseFile)); gone != nil {
+		return exitError{unchecked, fmt.Sprintf("no account server answers at %s, and %s holds no database", socket, data),
+			"run it on a node's machine, as the same user, with --data DIR where the node has its data"}
+	}
+	s, err := sqlite.Open(data)
+	if err != nil {
+		return err
+	}
+	_, err = archive.Write(ctx, to, s, s.Schema(), time.Now())
+	return errors.Join(err, s.Close())
+}
+
+// restoreInto fills a folder, which is empty, from a backup.
+func restoreInto(ctx context.Context, from io.Reader, dir string) (sums archive.Sums, err error) {
+	s, err := sqlite.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Clear(ctx); err != nil {
+		return nil, err
+	}
+	in := archive.Into(ctx, s)
+	sums, schema, err := archive.Read(from, in.Add)
+	if schema > s.Schema() {
+		return nil, fmt.Errorf("the backup was made by a newer version (schema %d, this one knows up to %d): restore it with the newer readmit", schema, s.Schema())
+	}
+	if err == nil {
+		err = in.Flush()
+	}
+	if err == nil {
+		err = archive.Verify(ctx, sums, s)
+	}
+	return sums, err
+}
+
+// newRestoreCommand makes a data folder of a backup.
+func newRestoreCommand(e *env, data *string) *cobra.Command {
+	var master string
+	c := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make a data folder of a backup",
+		Long: `Make a data folder of a backup, and hold it against the backup table by table.
+The folder is new or empty: nothing is ever written over. For PostgreSQL, restore
+into a folder first and move it from there (readmit admin move).
+
+What was changed after the backup is gone: devices removed since then are
+enrolled again, and old passwords are good again. See docs/operations.md for
+what to do before people are let in.`,
+		Example: "  readmit admin restore /backup/readmit-2027-01-31.gz --data /var/lib/readmit-new --master-key /backup-of-keys/master.key",
+		Args:    takes("a backup"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sums, err := restore(cmd.Context(), args[0], *data, master)
+			if err != nil {
+				return err
+			}
+			if master == "" {
+				e.note("the master key belongs into %s before the server starts", filepath.Join(*data, masterFile))
+			}
+			return e.data(map[string]any{"data": *data, "rows": sums.Rows(), "tables": sums}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s holds the backup: %d rows of %d tables\n", clean(*data), sums.Rows(), len(sums))
+			})
+		},
+	}
+	c.Flags().StringVar(&master, "master-key", "", "`FILE` with the master key, copied into the folder")
+	return c
+}
+
+func restore(ctx context.Context, file, dir, master string) (sums archive.Sums, err error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	var key []byte
+	if master != "" {
+		if key, err = keys.MasterFile(master); err != nil {
+			return nil, err
+		}
+	}
+	there, err := os.ReadDir(dir)
+	if err == nil && len(there) > 0 {
+		return nil, exitError{failed, dir + " is not empty, and is left as it is", "name a new folder with --data"}
+	}
+	made := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	// Beside it first, so that what failed is no data folder.
+	trial, err := os.MkdirTemp(dir, ".readmit-restore-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		os.RemoveAll(trial)
+		if err != nil && made {
+			os.Remove(dir)
+		}
+	}()
+	if sums, err = restoreInto(ctx, in, trial); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if key != nil {
+		if err := opens(ctx, trial, key); err != nil {
+			return nil, err
+		}
+		if err := newFile(filepath.Join(trial, masterFile), key); err != nil {
+			return nil, err
+		}
+		if err := os.Rename(filepath.Join(trial, masterFile), filepath.Join(dir, masterFile)); err != nil {
+			return nil, err
+		}
+	}
+	return sums, os.Rename(filepath.Join(trial, databaseFile), filepath.Join(dir, databaseFile))
+}
+
+// opens holds a master key against the store of a folder.
+func opens(ctx context.Context, dir string, key []byte) error {
+	s, err := sqlite.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(keys.Opens(ctx, s, key), s.Close())
+}
+
+// newFile writes a file of mode 0600 that was not there.
+func newFile(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,193 @@
+//go:build !windows
+
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store/postgres/pgtest"
+)
+
+// serveFolder starts a server alone on a folder and an address.
+func serveFolder(t *testing.T, dir, address string, more ...string) *node {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{address: address, data: dir, ended: make(chan struct{}), said: &said{}}
+	n.cmd = exec.Command(exe, append([]string{"serve", "--data", dir, "--listen", address}, more...)...)
+	n.cmd.Env = append(os.Environ(), asReadmit+"=1")
+	n.cmd.Stderr, n.cmd.Stdout = n.said, n.said
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		n.cmd.Wait()
+		close(n.ended)
+	}()
+	t.Cleanup(n.kill)
+	return n
+}
+
+func (n *node) stop(t *testing.T) {
+	t.Helper()
+	n.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.ended:
+	case <-time.After(15 * time.Second):
+		t.Fatalf("the server did not stop\n%s", n.said)
+	}
+}
+
+// A backup made while the server works, restored, and moved into PostgreSQL:
+// each time the same device signs in with the same password.
+func TestBackupRestoreMove(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, text string) string {
+		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path(name)
+	}
+	password := write("password", "correct horse battery staple\n")
+	data, address := path("data"), freeAddress(t)
+	laptop := newDevice(t)
+	one := serveFolder(t, data, address)
+	one.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	laptop.must("sign-up", "--server", "http://"+address, "--account", "jane@example.org", "--password-file", password, "--device-name", "laptop")
+	if r := laptop.run("sign-in", "--password-file", write("wrong", "something else entirely\n")); r.code != failed {
+		t.Fatalf("a wrong password: exit code %d", r.code)
+	}
+
+	file := path("backup.gz")
+	laptop.must("admin", "backup", file, "--data", data)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the backup: %v, %v", info.Mode(), err)
+	}
+	if left, _ := filepath.Glob(path(".readmit-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	says := func(r result, code int, parts ...string) {
+		t.Helper()
+		if r.code != code {
+			t.Errorf("exit code %d, want %d: %s", r.code, code, r.stderr)
+		}
+		for _, p := range parts {
+			if !strings.Contains(r.stderr, p) {
+				t.Errorf("%q does not say %q", r.stderr, p)
+			}
+		}
+	}
+	says(laptop.run("admin", "backup", file, "--data", data), failed, "is there already")
+	says(laptop.run("admin", "backup", path("other.gz"), "--data", path("nowhere")), unchecked, "no account server answers")
+
+	// After the backup a second thing happens, which it does not hold.
+	laptop.must("sign-in", "--password-file", password)
+	one.stop(t)
+	laptop.must("admin", "backup", path("stopped.gz"), "--data", data)
+
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(laptop.run("admin", "restore", write("cut.gz", string(whole[:len(whole)/2])), "--data", path("r1")), failed, "not a whole backup")
+	bent := bytes.Clone(whole)
+	bent[len(bent)/2] ^= 1
+	says(laptop.run("admin", "restore", write("bent.gz", string(bent)), "--data", path("r1")), failed, "not a whole backup")
+	says(laptop.run("admin", "restore", password, "--data", path("r1")), failed, "not a whole backup")
+	if _, err := os.Stat(path("r1")); err == nil {
+		t.Error("a failed restore left a data folder")
+	}
+	says(laptop.run("admin", "restore", file, "--data", data), failed, "is not empty")
+	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key", write("no.key", "short")), failed, "damaged")
+	laptop.must("admin", "key", "new", path("other.key"))
+	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key", path("other.key")), failed, "do not belong together")
+	laptop.must("admin", "restore", file, "--data", path("restored"), "--master-key", filepath.Join(data, masterFile))
+	two := serveFolder(t, path("restored"), address)
+	two.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	laptop.must("sign-in", "--password-file", password)
+	two.stop(t)
+
+	pg, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pg.Stop()
+	name, err := pg.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, key := pg.URL(name), path("nodes.key")
+	args := []string{"admin", "move", "--from", "sqlite:" + data, "--to", to, "--master-key", key}
+	says(laptop.run("admin", "move", "--from", data, "--to", to, "--master-key", key), misused, "sqlite:DIR")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", strings.Replace(to, "@", ":secret@", 1), "--master-key", key), misused, "store_password")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+path("none"), "--to", to, "--master-key", key), failed, "no data folder")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", to, "--master-key", path("other.key")), failed, "another key")
+
+	// A move that ended in its middle: no server starts, and it is run again.
+	if err := pg.Exec(name, "CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value BYTEA NOT NULL)"); err != nil {
+		t.Fatal(err)
+	}
+	says(laptop.run(args...), failed, "settings")
+	if err := pg.Exec(name, "DROP TABLE settings"); err != nil {
+		t.Fatal(err)
+	}
+	laptop.must(args...)
+	if err := pg.Exec(name, "INSERT INTO settings (name, value) VALUES ('moving', 'x')"); err != nil {
+		t.Fatal(err)
+	}
+	stuck := serveFolder(t, t.TempDir(), freeAddress(t), "--store", to, "--master-key", key)
+	<-stuck.ended
+	if !strings.Contains(stuck.said.String(), "has not been finished") {
+		t.Errorf("on half a move the server said: %s", stuck.said)
+	}
+	laptop.must(args...)
+	says(laptop.run(args...), failed, "moved already")
+
+	alone := serveFolder(t, data, freeAddress(t))
+	<-alone.ended
+	if !strings.Contains(alone.said.String(), "were moved") {
+		t.Errorf("on a folder that was moved the server said: %s", alone.said)
+	}
+	three := serveFolder(t, t.TempDir(), address, "--store", to, "--master-key", key)
+	three.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	laptop.must("sign-in", "--password-file", password)
+	laptop.must("token")
+	laptop.must("admin", "backup", path("postgres.gz"), "--data", three.data)
+	three.stop(t)
+	laptop.must("admin", "restore", path("postgres.gz"), "--data", path("back"), "--master-key", key)
+	four := serveFolder(t, path("back"), address)
+	four.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	laptop.must("sign-in", "--password-file", password)
+	four.stop(t)
+
+	// Undone: the folder is what it was.
+	if err := os.Remove(filepath.Join(data, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	five := serveFolder(t, data, address)
+	five.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	laptop.must("sign-in", "--password-file", password)
+	five.stop(t)
+
+	// A database that others use already is not touched.
+	used, err := pg.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	six := serveFolder(t, t.TempDir(), freeAddress(t), "--store", pg.URL(used), "--master-key", key)
+	six.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	says(laptop.run("admin", "move", "--from", "sqlite:"+path("back"), "--to", pg.URL(used), "--master-key", key), failed, "not empty")
+	six.stop(t)
+}

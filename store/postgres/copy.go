@@ -1,0 +1,165 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/internal/sqltx"
+)
+
+// Schema is the version of the schema that this program has.
+func (s *Store) Schema() int { return schema }
+
+const tablesQuery = `SELECT table_name FROM information_schema.tables
+WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' ORDER BY table_name`
+
+// Export hands out every row of every table, as they were after one commit.
+// Writes go on meanwhile.
+func (s *Store) Export(ctx context.Context, each func(store.Row) error) error {
+	if !s.enter() {
+		return errStopped
+	}
+	defer s.working.Done()
+	c, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	for _, q := range []string{
+		"SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	} {
+		if _, err := c.Exec(ctx, q); err != nil {
+			return advise(err, s.address)
+		}
+	}
+	tables, err := texts(ctx, c, tablesQuery)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	for _, t := range tables {
+		columns, err := texts(ctx, c, "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position", t)
+		if err != nil {
+			return advise(err, s.address)
+		}
+		if err := s.exportTable(ctx, c, t, columns, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) exportTable(ctx context.Context, c *pgx.Conn, table string, columns []string, each func(store.Row) error) error {
+	query := "SELECT "
+	for i, name := range columns {
+		if i > 0 {
+			query += ", "
+		}
+		query += pgx.Identifier{name}.Sanitize()
+	}
+	list, err := c.Query(ctx, query+" FROM "+pgx.Identifier{table}.Sanitize())
+	if err != nil {
+		return advise(err, s.address)
+	}
+	defer list.Close()
+	for list.Next() {
+		values, err := list.Values()
+		if err != nil {
+			return advise(err, s.address)
+		}
+		for i, v := range values {
+			switch v.(type) {
+			case []byte, int64, string:
+			default:
+				return fmt.Errorf("%s.%s: a value of type %T", table, columns[i], v)
+			}
+		}
+		if err := each(store.Row{Table: table, Columns: columns, Values: values}); err != nil {
+			return err
+		}
+	}
+	if err := list.Err(); err != nil {
+		return advise(err, s.address)
+	}
+	return nil
+}
+
+func texts(ctx context.Context, c *pgx.Conn, query string, args ...any) ([]string, error) {
+	list, err := c.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(list, pgx.RowTo[string])
+}
+
+// Import adds rows to a store that has none of them.
+func (s *Store) Import(ctx context.Context, list []store.Row) error {
+	return s.Update(ctx, func(tx store.Tx) error {
+		for _, r := range list {
+			if err := tx.(*sqltx.Tx).Put(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ErrTaken: there are accounts in the store already.
+var ErrTaken = errors.New("there are accounts in this database already")
+
+// BeginMove makes room for the accounts of another store: it deletes what a new
+// store has, or what a move that was not finished has left, and marks the
+// database, so that no server starts on it. It returns ErrTaken where accounts
+// are that no move has brought.
+func (s *Store) BeginMove(ctx context.Context, from string) error {
+	c, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	tables, err := texts(ctx, c, tablesQuery)
+	c.Close(context.WithoutCancel(ctx))
+	if err != nil {
+		return advise(err, s.address)
+	}
+	return s.Update(ctx, func(tx store.Tx) error {
+		t := tx.(*sqltx.Tx)
+		_, err := t.Moving()
+		if errors.Is(err, store.ErrNotFound) {
+			keys, kerr := t.Keys()
+			accounts, aerr := t.Accounts()
+			if err := errors.Join(kerr, aerr); err != nil {
+				return err
+			}
+			if len(keys)+len(accounts) > 0 {
+				return ErrTaken
+			}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, name := range tables {
+			if err := t.Wipe(name); err != nil {
+				return err
+			}
+		}
+		return t.SetMoving(from)
+	})
+}
+
+// EndMove takes the mark away.
+func (s *Store) EndMove(ctx context.Context) error {
+	return s.Update(ctx, func(tx store.Tx) error { return tx.(*sqltx.Tx).Moved() })
+}
+
+// Unfinished reports whether a move into this database has not ended.
+func (s *Store) Unfinished(ctx context.Context) (bool, error) {
+	err := s.View(ctx, func(tx store.Tx) error { _, err := tx.(*sqltx.Tx).Moving(); return err })
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
