@@ -37,9 +37,11 @@ var allowed = []struct {
 	// The domain on the server's side.
 	{"store", "lockout"},
 	{"keys", "store"},
+	{"outward", ""},
 	{"message", "cause keys store"},
-	{"message/send", "message"},
-	{"signal", "store"},
+	{"message/send", "message outward"},
+	{"signal", "keys store"},
+	{"signal/push", "outward signal"},
 	{"incident", "cause store"},
 	{"gate", "cause incident policy store"},
 	{"session", "cause gate incident keys signal store"},
@@ -95,9 +97,9 @@ var allowed = []struct {
 
 var (
 	pure         = []string{"cause", "lockout", "policy", "code", "opaque", "identifier", "api"}
-	adapters     = []string{"server", "message/send", "store/sqlite", "store/postgres", "agent", "cmd/readmit"}
+	adapters     = []string{"server", "message/send", "signal/push", "store/sqlite", "store/postgres", "agent", "cmd/readmit"}
 	deviceSide   = []string{"agent", "doctor", "doctor/host", "doctor/account", "doctor/icloud", "doctor/icloud/clients", "doctor/icloud/mac", "doctor/icloud/pc", "doctor/icloud/texts", "doctor/icloud/guide", "keystore", "resident", "folders"}
-	serversOnly  = []string{"message", "message/send", "signin", "session", "signal", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}
+	serversOnly  = []string{"message", "message/send", "signin", "session", "signal", "signal/push", "outward", "store", "gate", "keys", "account", "recovery", "passkey", "desk", "explain", "server", "incident"}
 	servicesSide = []string{"verify", "verify/verifytest", "examples/service"}
 	mainPackages = []string{"cmd/readmit", "examples/service", "faults/matrix", "bench", "torture"}
 )

@@ -15,32 +15,6 @@ const (
 	ChangePending = PathHelp + "change-pending"
 )
 
-// Kinds of a signal, the value of readmit_kind in the event.
-const (
-	KindPasswordChanged = "password-changed"
-	KindDeviceAdded     = "device-added"
-	KindDeviceRemoved   = "device-removed"
-	KindSessionsEnded   = "sessions-ended"
-	KindSessionEnded    = "session-ended" // one; the account's epoch stays
-	KindAccountDisabled = "account-disabled"
-	KindAccountEnabled  = "account-enabled"
-	KindRecovered       = "recovered"
-	KindAccountClosed   = "account-closed"
-	KindFactorChanged   = "factor-changed"
-)
-
-// Types of events (CAEP 1.0, RISC 1.0, OpenID Shared Signals Framework 1.0).
-const (
-	EventSessionRevoked   = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
-	EventCredentialChange = "https://schemas.openid.net/secevent/caep/event-type/credential-change"
-	EventDeviceCompliance = "https://schemas.openid.net/secevent/caep/event-type/device-compliance-change"
-	EventAccountDisabled  = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
-	EventAccountEnabled   = "https://schemas.openid.net/secevent/risc/event-type/account-enabled"
-	EventAccountPurged    = "https://schemas.openid.net/secevent/risc/event-type/account-purged"
-	EventChangeRequired   = "https://schemas.openid.net/secevent/risc/event-type/account-credential-change-required"
-	EventVerification     = "https://schemas.openid.net/secevent/ssf/event-type/verification"
-)
-
 // How signals are delivered (RFC 8935, RFC 8936).
 const (
 	DeliveryPush = "urn:ietf:rfc:8935"

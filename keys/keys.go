@@ -20,8 +20,10 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -56,6 +58,7 @@ const (
 	purposeRecover = "recovery"
 	purposeSealing = "sealing"
 	purposeSigning = "signing"
+	purposeSignals = "signals"
 )
 
 // ErrSeal: not sealed by this server, for this use, or by a key that is gone.
@@ -67,14 +70,22 @@ type Signing struct {
 	Key *ecdsa.PrivateKey
 }
 
+// SignalKey is one key that signs Security Event Tokens: RSA, since the CAEP
+// interoperability profile asks receivers for RS256 alone.
+type SignalKey struct {
+	ID  string
+	Key *rsa.PrivateKey
+}
+
 type set struct {
 	oprf    [64]byte
 	opaque  [64]byte // seed of the server's OPAQUE key pair
 	lookup  []byte
 	code    []byte
 	recover []byte
-	sealing []sealing // the one to use last
-	signing []Signing // the one to use last
+	sealing []sealing   // the one to use last
+	signing []Signing   // the one to use last
+	signals []SignalKey // the one to use last; none while no service was ever added
 	rows    []store.SealedKey
 	until   time.Time // when another one is to be used; zero for none
 }
@@ -270,22 +281,30 @@ type use struct {
 	rotates bool
 	keep    time.Duration
 	make    func() ([]byte, error)
+	asked   bool // made when it is first asked for: it takes long, and many need none
 }
 
 var uses = []use{
-	{purposeOPRF, false, 0, randomBytes(64)},
-	{purposeOPAQUE, false, 0, randomBytes(64)},
-	{purposeLookup, false, 0, randomBytes(32)},
-	{purposeCode, false, 0, randomBytes(32)},
-	{purposeRecover, false, 0, randomBytes(32)},
-	{purposeSealing, true, OpenFor, randomBytes(32)},
+	{purposeOPRF, false, 0, randomBytes(64), false},
+	{purposeOPAQUE, false, 0, randomBytes(64), false},
+	{purposeLookup, false, 0, randomBytes(32), false},
+	{purposeCode, false, 0, randomBytes(32), false},
+	{purposeRecover, false, 0, randomBytes(32), false},
+	{purposeSealing, true, OpenFor, randomBytes(32), false},
 	{purposeSigning, true, PublishedFor, func() ([]byte, error) {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return nil, err
 		}
 		return x509.MarshalPKCS8PrivateKey(k)
-	}},
+	}, false},
+	{purposeSignals, true, PublishedFor, func() ([]byte, error) {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		return x509.MarshalPKCS8PrivateKey(k)
+	}, true},
 }
 
 func randomBytes(n int) func() ([]byte, error) {
@@ -298,7 +317,7 @@ func randomBytes(n int) func() ([]byte, error) {
 
 func (r *Ring) stale(rows []store.SealedKey, now time.Time) bool {
 	for _, u := range uses {
-		current := false
+		current := u.asked && !has(rows, u.purpose)
 		for _, k := range rows {
 			if k.Purpose != u.purpose {
 				continue
@@ -319,7 +338,7 @@ func (r *Ring) stale(rows []store.SealedKey, now time.Time) bool {
 func (r *Ring) renew(tx store.Tx, rows []store.SealedKey, now time.Time) ([]store.SealedKey, error) {
 	var kept []store.SealedKey
 	for _, u := range uses {
-		current := false
+		current := u.asked && !has(rows, u.purpose)
 		for _, k := range rows {
 			if k.Purpose != u.purpose {
 				continue
@@ -347,16 +366,48 @@ func (r *Ring) renew(tx store.Tx, rows []store.SealedKey, now time.Time) ([]stor
 		if err != nil {
 			return nil, err
 		}
-		id := make([]byte, 4)
-		rand.Read(id)
-		k := store.SealedKey{ID: hex.EncodeToString(id), Purpose: u.purpose, Created: now}
-		k.Sealed = r.master.Seal(nil, nil, plain, []byte(k.Purpose+k.ID))
-		if err := tx.AddKey(k); err != nil {
+		k, err := r.add(tx, u.purpose, plain, now)
+		if err != nil {
 			return nil, err
 		}
 		kept = append(kept, k)
 	}
 	return kept, nil
+}
+
+func (r *Ring) add(tx store.Tx, purpose string, plain []byte, now time.Time) (store.SealedKey, error) {
+	id := make([]byte, 4)
+	rand.Read(id)
+	k := store.SealedKey{ID: hex.EncodeToString(id), Purpose: purpose, Created: now}
+	k.Sealed = r.master.Seal(nil, nil, plain, []byte(k.Purpose+k.ID))
+	return k, tx.AddKey(k)
+}
+
+func has(rows []store.SealedKey, purpose string) bool {
+	return slices.ContainsFunc(rows, func(k store.SealedKey) bool { return k.Purpose == purpose })
+}
+
+// NeedSignals makes the key that signs signals, where there is none yet.
+func (r *Ring) NeedSignals(ctx context.Context) error {
+	if len(r.Signals()) > 0 {
+		return nil
+	}
+	plain, err := uses[len(uses)-1].make() // before the transaction, which others wait for
+	if err != nil {
+		return err
+	}
+	err = r.store.Update(ctx, func(tx store.Tx) error {
+		rows, err := tx.Keys()
+		if err != nil || has(rows, purposeSignals) {
+			return err
+		}
+		_, err = r.add(tx, purposeSignals, plain, r.now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.Refresh(ctx)
 }
 
 func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
@@ -393,6 +444,12 @@ func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
 				return nil, err
 			}
 			s.signing = append(s.signing, Signing{k.ID, key.(*ecdsa.PrivateKey)})
+		case purposeSignals:
+			key, err := x509.ParsePKCS8PrivateKey(plain)
+			if err != nil {
+				return nil, err
+			}
+			s.signals = append(s.signals, SignalKey{k.ID, key.(*rsa.PrivateKey)})
 		}
 	}
 	return s, nil
@@ -464,6 +521,17 @@ func mac(key []byte, label string, data []byte) [32]byte {
 
 // Signing returns the keys that sign access tokens, the one to use last.
 func (r *Ring) Signing() []Signing { return r.set.Load().signing }
+
+// Signals returns the keys that sign signals, the one to use last; none while
+// nobody has asked for one.
+func (r *Ring) Signals() []SignalKey { return r.set.Load().signals }
+
+// PushToken is what this server shows to a service that it sends signals to.
+// It is derived, so that no copy of the store gives it away.
+func (r *Ring) PushToken(service store.ID) string {
+	m := mac(r.set.Load().recover, "push", service[:])
+	return "rmp_" + base64.RawURLEncoding.EncodeToString(m[:])
+}
 
 // Seal encrypts for this server alone. The label says what for: what was
 // sealed for one use does not open for another. Plaintexts are padded with

@@ -169,11 +169,15 @@ func (t *tokens) remember(hash [32]byte, c Claims) {
 	t.seen[0][hash] = c
 }
 
-// PublicKeys is the JWK set with which services check access tokens.
+// PublicKeys is the JWK set with which services check access tokens, and the
+// signals sent to them.
 func (s *Service) PublicKeys() jose.JSONWebKeySet {
 	var set jose.JSONWebKeySet
 	for _, k := range s.keys.Signing() {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.Key.PublicKey, KeyID: k.ID, Algorithm: string(jose.ES256), Use: "sig"})
+	}
+	for _, k := range s.keys.Signals() {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.Key.PublicKey, KeyID: k.ID, Algorithm: string(jose.RS256), Use: "sig"})
 	}
 	return set
 }

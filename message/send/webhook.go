@@ -7,18 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"crypto/tls"
 
 	"readmit.dev/readmit/message"
+	"readmit.dev/readmit/outward"
 )
 
 // hookTime is how long one call of the SMS service may take.
@@ -39,57 +36,15 @@ func NewWebhook(service, secret string, private []string, config *tls.Config) (*
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("sms %q: want the address of the SMS service, such as https://sms.example.org/send", service)
 	}
-	within := slices.ContainsFunc(private, func(name string) bool { return strings.EqualFold(name, u.Hostname()) })
+	within := outward.Allowed(private, u.Hostname())
 	if u.Scheme == "http" && !(within && isLoopback(u.Hostname())) {
 		return nil, fmt.Errorf("sms %q: http is for a service on this machine that sms_private names; want https", service)
 	}
 	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("sms_secret: the file holds more than one word of plain characters")
 	}
-	dialer := &net.Dialer{Timeout: hookTime}
-	if !within {
-		dialer.Control = publicOnly
-	}
-	return &Webhook{url: u.String(), secret: secret, client: &http.Client{
-		Timeout: hookTime,
-		// A redirect would send code and number where nobody configured it.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy: nil, DialContext: dialer.DialContext, TLSClientConfig: config, TLSHandshakeTimeout: hookTime,
-			MaxResponseHeaderBytes: 16 << 10, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-		},
-	}}, nil
-}
-
-var errPrivate = errors.New("a private address, which sms_private does not name")
-
-// publicOnly looks at the address that is really connected to, after every
-// name was resolved: what a name leads to can change between two looks.
-func publicOnly(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil || !isPublic(to.Addr()) {
-		return errPrivate
-	}
-	return nil
-}
-
-// special are networks that are no places on the Internet, or lead to others
-// by an address within their own (RFC 6890 and its registries).
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
-	netip.MustParsePrefix("5f00::/16"), netip.MustParsePrefix("fec0::/10"),
-}
-
-func isPublic(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Zone() != "" {
-		return false
-	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	// A redirect would send code and number where nobody configured it.
+	return &Webhook{url: u.String(), secret: secret, client: outward.Client(within, hookTime, 1, config)}, nil
 }
 
 // Send hands one SMS over.
@@ -135,7 +90,7 @@ func unreached(err error) *message.Failure {
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	switch {
-	case errors.Is(err, errPrivate):
+	case errors.Is(err, outward.ErrPrivate):
 		return &message.Failure{Why: message.Refused}
 	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), strings.Contains(err.Error(), "tls: "):
 		return &message.Failure{Why: message.TLS}

@@ -1,0 +1,260 @@
+package signal
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"readmit.dev/readmit/store"
+)
+
+var (
+	// ErrNoService: no service with this name or secret.
+	ErrNoService = errors.New("there is no such service")
+	// ErrServiceKnown: the name is taken.
+	ErrServiceKnown = errors.New("a service of this name is registered: remove it first, or choose another name")
+	// ErrServiceName: not a name.
+	ErrServiceName = errors.New("a service's name has letters, digits, dots and hyphens, 64 at most")
+	// ErrAudience: not an audience.
+	ErrAudience = errors.New("an audience has 1 to 256 characters, and neither spaces nor what cannot be seen")
+	// ErrPush: not an address to send to.
+	ErrPush = errors.New("want the address that signals are pushed to, such as https://shop.example.org/signals")
+	// ErrAsked: the stream asks for verifications too often.
+	ErrAsked = errors.New("a stream is verified once a second at most")
+	// ErrStream: what a receiver may not change.
+	ErrStream = errors.New("audience and delivery of a stream are set by who runs the account server")
+	// ErrStatus: not a status.
+	ErrStatus = errors.New("a stream is enabled, paused or disabled")
+)
+
+// VerifyEvery is how often a stream may be verified.
+const VerifyEvery = time.Second
+
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
+
+// Registered is a service just added. Secret and Token are told once.
+type Registered struct {
+	store.Service
+	Secret string // the service shows it to this server
+	Token  string // this server shows it to the service; empty where that polls
+}
+
+// Add registers a service that signals are pushed to, or, without an address,
+// one that polls. plain tells whether a host may be reached without TLS.
+func (o *Outbox) Add(ctx context.Context, name, audience, push string, plain func(host string) bool) (Registered, error) {
+	if !serviceName.MatchString(name) {
+		return Registered{}, ErrServiceName
+	}
+	if audience == "" || len(audience) > 256 || strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Registered{}, ErrAudience
+	}
+	if push != "" {
+		u, err := url.Parse(push)
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(push) > 1024 || u.Scheme != "https" && u.Scheme != "http" {
+			return Registered{}, ErrPush
+		}
+		if u.Scheme == "http" && !plain(u.Hostname()) {
+			return Registered{}, fmt.Errorf("%w; http is for this machine alone, where push_private names it", ErrPush)
+		}
+		push = u.String()
+	}
+	if err := o.Keys.NeedSignals(ctx); err != nil {
+		return Registered{}, err
+	}
+	var b [24]byte
+	rand.Read(b[:])
+	r := Registered{Secret: "rms_" + base64.RawURLEncoding.EncodeToString(b[:])}
+	r.Service = store.Service{
+		Name: name, Audience: audience, Push: push, Secret: sha256.Sum256([]byte(r.Secret)), Added: o.Now(), Status: store.StreamEnabled,
+	}
+	rand.Read(r.ID[:])
+	err := o.Store.Update(ctx, func(tx store.Tx) error { return tx.AddService(r.Service) })
+	if errors.Is(err, store.ErrConflict) {
+		return Registered{}, ErrServiceKnown
+	}
+	if err != nil {
+		return Registered{}, err
+	}
+	if push != "" {
+		r.Token = o.Keys.PushToken(r.ID)
+	}
+	o.Wake()
+	return r, nil
+}
+
+// State is a service with what waits for it.
+type State struct {
+	store.Service
+	Heard   time.Time // when it last took a signal
+	Waiting int
+	Oldest  time.Time
+}
+
+// List returns all services, by name.
+func (o *Outbox) List(ctx context.Context) (list []State, err error) {
+	err = o.Store.View(ctx, func(tx store.Tx) error {
+		list = nil
+		all, err := tx.Services()
+		if err != nil {
+			return err
+		}
+		backlogs, err := tx.Backlogs()
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			w, err := tx.Work(s.ID)
+			if err != nil {
+				return err
+			}
+			n := State{Service: s, Heard: w.Heard}
+			for _, b := range backlogs {
+				if b.Service == s.ID {
+					n.Waiting, n.Oldest = b.Waiting, b.Oldest
+				}
+			}
+			list = append(list, n)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Remove ends a service's registration; its secret opens nothing any more.
+func (o *Outbox) Remove(ctx context.Context, name string) error {
+	return o.on(ctx, name, func(tx store.Tx, s store.Service) error { return tx.DropService(s.ID) })
+}
+
+// Resume lets a parked service have its signals, all of them, from the first
+// that it has not taken.
+func (o *Outbox) Resume(ctx context.Context, name string) error {
+	return o.on(ctx, name, func(tx store.Tx, s store.Service) error { return o.resume(tx, s, store.StreamEnabled, "") })
+}
+
+func (o *Outbox) resume(tx store.Tx, s store.Service, status, why string) error {
+	s.Status, s.Why, s.Parked = status, why, time.Time{}
+	if err := tx.SaveService(s); err != nil {
+		return err
+	}
+	return tx.Hurry(s.ID, o.Now())
+}
+
+func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Service) error) error {
+	err := o.Store.Update(ctx, func(tx store.Tx) error {
+		all, err := tx.Services()
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(s store.Service) bool { return s.Name == name })
+		if i < 0 {
+			return ErrNoService
+		}
+		return f(tx, all[i])
+	})
+	if err == nil {
+		o.Wake()
+	}
+	return err
+}
+
+// Service finds a service by its secret; ErrNoService.
+func (o *Outbox) Service(ctx context.Context, secret string) (s store.Service, err error) {
+	if !strings.HasPrefix(secret, "rms_") || len(secret) > 64 {
+		return s, ErrNoService
+	}
+	err = o.Store.View(ctx, func(tx store.Tx) error {
+		s, err = tx.ServiceOf(sha256.Sum256([]byte(secret)))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrNoService
+	}
+	return s, err
+}
+
+// SetStatus is what a receiver says of its own stream. One that says it is
+// enabled is resumed.
+func (o *Outbox) SetStatus(ctx context.Context, s store.Service, status, why string) error {
+	if status != store.StreamEnabled && status != store.StreamPaused && status != store.StreamDisabled {
+		return ErrStatus
+	}
+	return o.on(ctx, s.Name, func(tx store.Tx, now store.Service) error { return o.resume(tx, now, status, why) })
+}
+
+// SetStream changes what a receiver may: the types of events it asks for, all
+// of them where the list is empty, and its description.
+func (o *Outbox) SetStream(ctx context.Context, s store.Service, events []string, about string) (store.Service, error) {
+	known := Events()
+	events = slices.DeleteFunc(slices.Clone(events), func(e string) bool { return !slices.Contains(known, e) })
+	err := o.on(ctx, s.Name, func(tx store.Tx, now store.Service) error {
+		now.Events, now.About = strings.Join(events, " "), about
+		s = now
+		return tx.SaveService(now)
+	})
+	return s, err
+}
+
+// Verify sends a verification event to a service. Its state comes back in it.
+func (o *Outbox) Verify(ctx context.Context, s store.Service, state string) error {
+	o.init()
+	now := o.Now()
+	o.mu.Lock()
+	last := o.verified[s.ID]
+	soon := now.Sub(last).Abs() < VerifyEvery
+	if !soon {
+		o.verified[s.ID] = now
+	}
+	o.mu.Unlock()
+	if soon {
+		return ErrAsked
+	}
+	err := o.Store.Update(ctx, func(tx store.Tx) error { return Verify(tx, s.ID, state, now) })
+	if err == nil {
+		o.Wake()
+	}
+	return err
+}
+
+// Receipt is the way of a change to a service, for the account's owner.
+type Receipt struct {
+	store.Receipt
+	Name string // the service's
+}
+
+// mostReceipts is how many receipts an owner is shown.
+const mostReceipts = 512
+
+// Receipts tells which services have which changes of an account, newest first;
+// of one epoch alone where that is not zero.
+func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (out []Receipt, err error) {
+	err = o.Store.View(ctx, func(tx store.Tx) error {
+		out = nil
+		names := map[store.ID]string{}
+		services, err := tx.Services()
+		if err != nil || len(services) == 0 {
+			return err
+		}
+		for _, s := range services {
+			names[s.ID] = s.Name
+		}
+		all, err := tx.Receipts(account, mostReceipts)
+		for _, r := range all {
+			if name := names[r.Service]; name != "" && (epoch == 0 || r.Epoch == epoch) {
+				out = append(out, Receipt{r, name})
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+func hexOf(id store.ID) string { return hex.EncodeToString(id[:]) }
