@@ -82,7 +82,7 @@ var allowed = []struct {
 	{"store/postgres", "store store/internal/rows store/internal/sqltx"},
 	{"store/postgres/pgtest", ""},
 	{"web", "api cause docs"},
-	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signin store store/archive web"},
+	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signal signal/push signin store store/archive web"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a
 	// device or through its commands.

@@ -73,3 +73,54 @@ type AdminAgent struct {
 	Account string `json:"account"`
 	Added   int64  `json:"added"` // Unix seconds
 }
+
+// Services that get the news of changes.
+const (
+	AdminServices      = "/admin/services"        // GET -> AdminServiceList
+	AdminServiceAdd    = "/admin/services/add"    // AdminServiceNew -> AdminServiceAdded
+	AdminServiceResume = "/admin/services/resume" // AdminServiceName
+	AdminServiceRemove = "/admin/services/remove" // AdminServiceName
+)
+
+// AdminServiceName names a service.
+type AdminServiceName struct {
+	Name string `json:"name"`
+}
+
+// AdminServiceNew registers a service; one without an address polls.
+type AdminServiceNew struct {
+	Name     string `json:"name"`
+	Audience string `json:"audience"`
+	Push     string `json:"push,omitempty"`
+}
+
+// AdminServiceAdded tells what a service needs, once.
+type AdminServiceAdded struct {
+	Name     string `json:"name"`
+	Audience string `json:"audience"`
+	Push     string `json:"push,omitempty"`
+	Stream   string `json:"stream_id"`
+	Secret   string `json:"secret,omitempty"`     // the service shows it to the account server
+	Token    string `json:"push_token,omitempty"` // the account server shows it to the service
+}
+
+// AdminServiceList lists the services.
+type AdminServiceList struct {
+	Services []AdminService `json:"services"`
+}
+
+// AdminService is one service; moments are Unix seconds, 0 for none.
+type AdminService struct {
+	Name     string  `json:"name"`
+	Audience string  `json:"audience"`
+	Push     string  `json:"push,omitempty"`
+	Stream   string  `json:"stream_id"`
+	Added    int64   `json:"added"`
+	Status   string  `json:"status"`
+	Why      string  `json:"why,omitempty"`
+	Parked   int64   `json:"parked,omitempty"`
+	Heard    int64   `json:"last_receipt,omitempty"`
+	Waiting  int     `json:"waiting"`
+	Oldest   int64   `json:"waiting_since,omitempty"`
+	Lag      float64 `json:"lag_seconds"`
+}

@@ -23,6 +23,16 @@ const (
 	ReasonSignUps   = "sign-ups"      // TooMany: sign-ups of one identifier
 	ReasonCodesSent = "codes-sent"    // TooMany: codes to one address
 	ReasonAsked     = "asked"         // TooMany: what waits for one owner
+	ReasonEnded     = "ended"         // the token's session has ended
+	ReasonBehind    = "behind"        // the token knows of a change that has not come here yet
+	ReasonSecret    = "secret"        // no service is registered with this secret
+	ReasonNoStream  = "no-stream"     // the service has no such stream
+
+	// NotPossible for services and the operator, who read no pages.
+	ReasonNoService    = "no-service"    // none is registered under this name
+	ReasonServiceKnown = "service-known" // one is registered under this name
+	ReasonServiceForm  = "service-form"  // name, audience or address are not such
+	ReasonStreamSet    = "stream-set"    // who runs the account server sets this
 
 	// NotPossible
 	ReasonTaken        = "taken"         // the account exists

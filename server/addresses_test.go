@@ -428,6 +428,7 @@ func TestNoSenders(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{none: true}}
 	w.start()
 	defer w.store.Close()
+	defer w.follow()
 	laptop := w.enrolled(jane, "laptop")
 	for kind, value := range map[string]string{api.Email: home, api.Phone: phone} {
 		_, p := laptop.addAddress(kind, value)

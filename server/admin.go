@@ -26,6 +26,10 @@ func (s *Server) AdminHandler() http.Handler {
 		api.AdminDeskRemove: s.adminAct(func(ctx context.Context, who string) error { return s.desk.SetRole(ctx, who, false) }),
 		api.AdminExplain:    s.adminExplain,
 		api.AdminActivity:   s.adminActivity,
+
+		api.AdminServiceAdd:    s.adminServiceAdd,
+		api.AdminServiceResume: adminService(s.signals.Resume),
+		api.AdminServiceRemove: adminService(s.signals.Remove),
 	} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -51,6 +55,10 @@ func (s *Server) AdminHandler() http.Handler {
 		s.answer(w, out, err)
 	})
 	mux.HandleFunc("GET "+api.AdminBackup, s.adminBackup)
+	mux.HandleFunc("GET "+api.AdminServices, func(w http.ResponseWriter, r *http.Request) {
+		out, err := s.adminServices(r.Context())
+		s.answer(w, out, err)
+	})
 	mux.Handle("GET "+api.AdminMetrics, s.metrics.handler())
 	return mux
 }

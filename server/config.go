@@ -41,6 +41,8 @@ type Config struct {
 	SMSSecret    string   `toml:"sms_secret"`    // file, mode 0600: its bearer token
 	SMSPrivate   []string `toml:"sms_private"`   // host names that may lead into a private network
 
+	PushPrivate []string `toml:"push_private"` // host names of services that may be in a private network
+
 	RecoveryWait duration `toml:"recovery_wait"` // of a recovery with one proof alone; default 24h
 
 	// Terminal gets the messages of a server that this machine alone can reach,
@@ -62,7 +64,7 @@ func ReadConfig(file string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, store, store_password, store_connections, master_key, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private, recovery_wait", file, unknown[0])
+		return c, fmt.Errorf("configuration %s: unknown key %q: the keys are listen, url, data, store, store_password, store_connections, master_key, certificate, key, acme, acme_email, proxy, metrics, smtp, smtp_user, smtp_password, mail_from, sms, sms_secret, sms_private, push_private, recovery_wait", file, unknown[0])
 	}
 	return c, nil
 }

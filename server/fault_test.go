@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/opaque"
@@ -90,7 +91,14 @@ func TestStoreThatIsGone(t *testing.T) {
 	_, p := laptop.start(jane, password)
 	wantCode(t, "sign-in", p, api.Unavailable)
 	_, p = laptop.whoAmI()
-	wantCode(t, "who am I needs no store", p, 0)
+	wantCode(t, "who am I, while what has changed is known", p, 0)
+	for range 300 {
+		if _, p = laptop.whoAmI(); p != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	wantCode(t, "who am I, when it is not any more", p, api.Unavailable)
 	wantCode(t, "restore", laptop.call(api.PathSession, api.SessionRequest{Account: jane, Client: laptop.client()}, nil), api.Unavailable)
 }
 

@@ -20,6 +20,7 @@ import (
 // for that, and started again.
 func (w *world) rows() map[string]int {
 	w.t.Helper()
+	w.follow()
 	must(w.t, w.store.Close())
 	defer w.start()
 	db, err := sql.Open("sqlite", filepath.Join(w.dir, "readmit.db"))

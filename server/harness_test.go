@@ -106,6 +106,7 @@ type world struct {
 	store   *faulty
 	keys    *keys.Ring
 	server  *server.Server
+	follow  func() // ends what follows the changes
 	public  http.Handler
 	admin   http.Handler
 }
@@ -115,6 +116,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
 	w.start()
 	t.Cleanup(func() {
+		w.follow()
 		if err := w.store.Close(); err != nil {
 			t.Errorf("close the store: %v", err)
 		}
@@ -137,6 +139,16 @@ func (w *world) start() {
 		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(w.t, err)
+	following, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.server.Follow(following)
+	}()
+	w.follow = func() {
+		stop()
+		<-ended
+	}
 	w.public, w.admin = w.server.Handler(), w.server.AdminHandler()
 }
 
@@ -144,6 +156,7 @@ func (w *world) start() {
 func (w *world) restart() {
 	w.t.Helper()
 	must(w.t, w.server.Flush(context.Background()))
+	w.follow()
 	must(w.t, w.store.Close())
 	w.start()
 }

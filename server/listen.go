@@ -20,6 +20,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/signal/push"
 	"readmit.dev/readmit/store"
 )
 
@@ -98,6 +99,8 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if o.Senders, err = c.outgoing(); err != nil {
 		return nil, err
 	}
+	pusher := push.New(c.PushPrivate, nil)
+	o.Push, o.PushPlain = pusher, pusher.Plain
 	if c.Proxy != "" {
 		if o.Proxy, err = netip.ParseAddr(c.Proxy); err != nil {
 			return nil, err
@@ -174,6 +177,7 @@ func (l *Listening) Run(ctx context.Context) error {
 		tended.Go(func() { l.follow(tending) })
 	}
 	tended.Go(func() { l.server.SendMessages(tending) })
+	tended.Go(func() { l.server.Follow(tending) })
 	var err error
 	select {
 	case <-ctx.Done():

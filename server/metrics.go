@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"readmit.dev/readmit/message"
+	"readmit.dev/readmit/signal"
 )
 
 // metrics counts calls by path and status. Neither says whose they were.
@@ -19,6 +20,7 @@ type metrics struct {
 	calls    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	messages *prometheus.CounterVec
+	signals  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -35,7 +37,10 @@ func newMetrics() *metrics {
 	m.messages = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "readmit_messages_total", Help: "Tries to send a message, by kind of address and what came of it: sent, failed (it is tried again) or given-up.",
 	}, []string{"channel", "outcome"})
-	m.registry.MustRegister(m.calls, m.seconds, m.messages)
+	m.signals = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "readmit_signals_total", Help: "Signals to services, by service and what came of it: delivered, failed (it is tried again) or parked.",
+	}, []string{"service", "outcome"})
+	m.registry.MustRegister(m.calls, m.seconds, m.messages, m.signals)
 	return m
 }
 
@@ -56,6 +61,57 @@ func (m *metrics) waiting(o *message.Outbox) {
 		}
 		return float64(n)
 	}))
+}
+
+func (m *metrics) signal(service, outcome string) {
+	m.signals.WithLabelValues(service, outcome).Inc()
+}
+
+// spreading shows how far the news of changes has come.
+func (m *metrics) spreading(o *signal.Outbox, t *signal.Tail, now func() time.Time) {
+	m.registry.MustRegister(&spreading{
+		outbox: o, tail: t, now: now,
+		waiting: prometheus.NewDesc("readmit_receipts_waiting", "Changes that a service has not taken yet.", []string{"service"}, nil),
+		lag:     prometheus.NewDesc("readmit_service_lag_seconds", "How old the oldest of them is; 0 for a service that has them all.", []string{"service"}, nil),
+		parked:  prometheus.NewDesc("readmit_service_parked", "Whether a service is parked: it gets nothing until it is resumed.", []string{"service"}, nil),
+		age:     prometheus.NewDesc("readmit_tail_age_seconds", "How old this node's knowledge of changes is; beyond 1 it checks no tokens.", nil, nil),
+	})
+}
+
+type spreading struct {
+	outbox                    *signal.Outbox
+	tail                      *signal.Tail
+	now                       func() time.Time
+	waiting, lag, parked, age *prometheus.Desc
+}
+
+func (s *spreading) Describe(out chan<- *prometheus.Desc) {
+	out <- s.waiting
+	out <- s.lag
+	out <- s.parked
+	out <- s.age
+}
+
+func (s *spreading) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(s.age, prometheus.GaugeValue, s.tail.Age().Seconds())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	list, err := s.outbox.List(ctx)
+	if err != nil {
+		return // the age says that the store does not answer
+	}
+	for _, l := range list {
+		lag, parked := 0.0, 0.0
+		if l.Waiting > 0 {
+			lag = max(0, s.now().Sub(l.Oldest).Seconds())
+		}
+		if !l.Parked.IsZero() {
+			parked = 1
+		}
+		out <- prometheus.MustNewConstMetric(s.waiting, prometheus.GaugeValue, float64(l.Waiting), l.Name)
+		out <- prometheus.MustNewConstMetric(s.lag, prometheus.GaugeValue, lag, l.Name)
+		out <- prometheus.MustNewConstMetric(s.parked, prometheus.GaugeValue, parked, l.Name)
+	}
 }
 
 func (m *metrics) observe(path string, status int, took time.Duration) {

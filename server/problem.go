@@ -18,6 +18,7 @@ import (
 	"readmit.dev/readmit/passkey"
 	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -88,6 +89,16 @@ var known = []struct {
 	{passkey.ErrMany, api.NotPossible, api.ReasonPasskeys},
 	{passkey.ErrKnown, api.NotPossible, api.ReasonPasskeyKnown},
 	{passkey.ErrNone, api.NotPossible, api.ReasonNoPasskey},
+
+	{signal.ErrNoService, api.NotPossible, api.ReasonNoService},
+	{signal.ErrServiceKnown, api.NotPossible, api.ReasonServiceKnown},
+	{signal.ErrServiceName, api.NotPossible, api.ReasonServiceForm},
+	{signal.ErrAudience, api.NotPossible, api.ReasonServiceForm},
+	{signal.ErrPlain, api.NotPossible, api.ReasonServiceForm},
+	{signal.ErrPush, api.NotPossible, api.ReasonServiceForm},
+	{signal.ErrStream, api.NotPossible, api.ReasonStreamSet},
+	{signal.ErrStatus, api.BadRequest, api.ReasonForm},
+	{signal.ErrAsked, api.TooMany, api.ReasonSlow},
 
 	{account.ErrSlow, api.TooMany, api.ReasonSignUps},
 	{account.ErrCodesSlow, api.TooMany, api.ReasonCodesSent},

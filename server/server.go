@@ -39,6 +39,7 @@ import (
 	"readmit.dev/readmit/policy"
 	"readmit.dev/readmit/recovery"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/web"
@@ -80,6 +81,9 @@ type Server struct {
 	metrics  *metrics
 	outbox   *message.Outbox
 	copied   Copied
+	signals  *signal.Outbox
+	tail     *signal.Tail
+	plain    func(host string) bool
 	watchers *watchers
 	pages    *web.Pages
 }
@@ -104,6 +108,10 @@ type Options struct {
 
 	// Senders of messages, by kind of address; without one, none of it is sent.
 	Senders map[string]message.Sender
+
+	// Push sends signals to services; PushPlain tells to which hosts without TLS.
+	Push      signal.Sender
+	PushPlain func(host string) bool
 }
 
 // New wires the parts together. It reads the policy from the store.
@@ -113,7 +121,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Server{watchers: newWatchers()}
+	tail := signal.NewTail(o.Store, o.Gate.Now, tailKeeps, s.heard)
+	o.Store = tail.Follow(o.Store)
 	sessions := session.New(o.Store, o.Gate, o.Keys, o.URL)
+	sessions.Follow(tail)
 	in := &signin.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, Sessions: sessions}
 	m := newMetrics()
 	outbox := &message.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Senders: o.Senders, Log: o.Log, Observed: m.message}
@@ -128,7 +140,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
+	*s = Server{
 		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions, Desk: support},
@@ -142,7 +154,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		metrics:  m,
 		outbox:   outbox,
 		copied:   o.Copied,
-		watchers: newWatchers(),
+		signals:  &signal.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Sender: o.Push, Log: o.Log, Observed: m.signal},
+		tail:     tail,
+		plain:    o.PushPlain,
+		watchers: s.watchers,
+	}
+	m.spreading(s.signals, tail, o.Gate.Now)
+	if err := tail.Load(ctx); err != nil {
+		return nil, err
 	}
 	if o.Shared {
 		s.nonces = device.NewSharedNonces(o.Gate.Now, o.Keys.Nonce())
@@ -204,6 +223,7 @@ func (s *Server) Handler() http.Handler {
 		api.PathPasswordStart:  s.passwordStart,
 		api.PathPasswordFinish: s.passwordFinish,
 		api.PathExplain:        s.explanation,
+		api.PathReceipts:       s.receipts,
 	}
 	maps.Copy(calls, s.addressCalls())
 	maps.Copy(calls, s.passkeyCalls())
@@ -214,6 +234,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.HandleFunc("POST "+api.PathSignInFinish, s.timed(api.PathSignInFinish, s.unsigned(s.signInFinish)))
 	mux.HandleFunc("POST "+api.PathEvents, s.events)
+	s.transmitter(mux)
 	return s.outer(mux)
 }
 

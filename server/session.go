@@ -85,7 +85,7 @@ func (s *Server) whoAmI(w http.ResponseWriter, r *http.Request) {
 	}
 	claims, err := s.sessions.Check(token)
 	if err != nil {
-		s.fail(w, problem(http.StatusUnauthorized, api.BadRequest, api.ReasonNoToken, "There is no valid access token in this request", "Get a fresh one: readmit token."))
+		s.fail(w, s.tokenProblem(err))
 		return
 	}
 	s.answer(w, api.WhoAmI{Account: claims.Account, Subject: claims.Subject, Session: claims.Session, Device: claims.Device, Expires: claims.Expires}, nil)
@@ -120,7 +120,6 @@ func (s *Server) signOutEverywhere(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.watchers.poke(a.Account.ID)
 	return api.SignedOut{SessionsEnded: ended}, nil
 }
 
@@ -166,7 +165,6 @@ func (s *Server) allow(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.watchers.poke(a.Account.ID)
 	return api.Allowed{Code: string(code), Remaining: int((left + time.Second - 1) / time.Second), Request: request(r)}, nil
 }
 
@@ -189,7 +187,6 @@ func (s *Server) deny(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.watchers.poke(a.Account.ID)
 	return request(r), nil
 }
 
@@ -233,9 +230,7 @@ func (s *Server) removeDevice(ctx context.Context, c call) (any, error) {
 	}
 	for _, d := range a.Devices {
 		if d.Removed.IsZero() && hex.EncodeToString(d.ID[:4]) == strings.ToLower(what) {
-			err := s.accounts.RemoveDevice(ctx, a, d.ID, by)
-			s.watchers.poke(a.Account.ID)
-			return nil, err
+			return nil, s.accounts.RemoveDevice(ctx, a, d.ID, by)
 		}
 	}
 	return nil, account.ErrNoDevice
@@ -350,7 +345,6 @@ func (s *Server) passwordFinish(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.watchers.poke(a.Account.ID)
 	return api.PasswordChanged{SessionsEnded: ended}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -26,6 +28,10 @@ func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ready(r.Context()); err != nil {
 		s.answer(w, nil, err)
+		return
+	}
+	if s.tail.Age() > signal.Fresh {
+		s.answer(w, nil, fmt.Errorf("%w: %w", store.ErrUnavailable, signal.ErrUnknown))
 		return
 	}
 	w.Write([]byte("ready\n"))
@@ -119,7 +125,6 @@ func (s *Server) signInFinish(ctx context.Context, c call) (any, error) {
 		out, err := s.signedIn(*done.SignedIn)
 		return api.SignInFinished{SignedIn: out}, err
 	case done.Request != nil:
-		s.watchers.poke(done.Request.Account)
 		return api.SignInFinished{Code: &api.NeedCode{
 			Attempt: hex.EncodeToString(done.Request.ID[:]), Request: account.ShortID(done.Request.ID),
 			Expires: done.Request.Expires.Unix(), Digits: 6, Tries: signin.CodeTries,
@@ -144,7 +149,6 @@ func (s *Server) signInCode(ctx context.Context, c call) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	s.watchers.poke(done.Account.ID)
 	return s.signedIn(*done)
 }
 

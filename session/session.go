@@ -36,7 +36,8 @@ type Service struct {
 	gate   *gate.Gate
 	keys   *keys.Ring
 	tokens *tokens
-	recent *recent // nil where the store does not tell what changes
+	news   Knowledge // nil where nobody follows the changes
+	recent *recent   // nil where the store does not tell what changes
 
 	mu   sync.Mutex
 	used map[store.ID]time.Time // when sessions were used, not yet written
@@ -46,6 +47,15 @@ type Service struct {
 func New(s store.Store, g *gate.Gate, k *keys.Ring, issuer string) *Service {
 	return &Service{store: s, gate: g, keys: k, tokens: newTokens(k, issuer), recent: newRecent(s), used: map[store.ID]time.Time{}}
 }
+
+// Knowledge is what is known of changes since a token was issued: an error
+// says why the token is not good, or that this is not known.
+type Knowledge interface {
+	Check(account, session store.ID, epoch int64, issued time.Time) error
+}
+
+// Follow makes Check ask k of every token.
+func (s *Service) Follow(k Knowledge) { s.news = k }
 
 // Actor is who makes a call on a session.
 type Actor struct {

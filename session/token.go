@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/store"
 )
 
 // TokenLife is how long an access token is good: what a service that follows
@@ -106,8 +107,24 @@ func (t *tokens) sign(c Claims) (string, error) {
 	return string(base64.RawURLEncoding.AppendEncode(out, signature[:])), nil
 }
 
-// Check reads an access token for this server. It returns ErrToken.
+// Check reads an access token for this server, and holds it against what is
+// known of changes. It returns ErrToken, or what that Knowledge says.
 func (s *Service) Check(token string) (Claims, error) {
+	c, err := s.read(token)
+	if err != nil || s.news == nil {
+		return c, err
+	}
+	var account, session store.ID
+	if account.UnmarshalText([]byte(c.Subject)) != nil || session.UnmarshalText([]byte(c.Session)) != nil {
+		return Claims{}, ErrToken
+	}
+	if err := s.news.Check(account, session, c.Epoch, time.Unix(c.Issued, 0)); err != nil {
+		return Claims{}, err
+	}
+	return c, nil
+}
+
+func (s *Service) read(token string) (Claims, error) {
 	if len(token) > 4096 {
 		return Claims{}, ErrToken
 	}

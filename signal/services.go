@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -28,6 +27,8 @@ var (
 	ErrAudience = errors.New("an audience has 1 to 256 characters, and neither spaces nor what cannot be seen")
 	// ErrPush: not an address to send to.
 	ErrPush = errors.New("want the address that signals are pushed to, such as https://shop.example.org/signals")
+	// ErrPlain: without TLS.
+	ErrPlain = errors.New("signals are pushed by https; http is for this machine alone, where push_private in the server's configuration names it")
 	// ErrAsked: the stream asks for verifications too often.
 	ErrAsked = errors.New("a stream is verified once a second at most")
 	// ErrStream: what a receiver may not change.
@@ -63,7 +64,7 @@ func (o *Outbox) Add(ctx context.Context, name, audience, push string, plain fun
 			return Registered{}, ErrPush
 		}
 		if u.Scheme == "http" && !plain(u.Hostname()) {
-			return Registered{}, fmt.Errorf("%w; http is for this machine alone, where push_private names it", ErrPush)
+			return Registered{}, ErrPlain
 		}
 		push = u.String()
 	}
