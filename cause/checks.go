@@ -95,6 +95,9 @@ const (
 	CheckSettings      Check = "settings"            // what the settings say
 	CheckDaemon        Check = "daemon"              // what the daemon says
 	CheckChange        Check = "change"              // whether a change has reached every service
+	CheckChangeService Check = "change-service"      // which service has not taken it yet
+	CheckChangeKind    Check = "change-kind"         // what has changed
+	CheckChangeSince   Check = "change-since"        // since when it waits
 	CheckText          Check = "text"                // whether an error text is one we know
 	CheckTextCode      Check = "text-code"           // the number that the text names
 	CheckTextRule      Check = "text-rule"           // by which rule of ours it was known
@@ -204,7 +207,13 @@ var checks = map[Check]spec{
 	CheckSettings:      {got: word, words: []string{"signed-in", "signed-out", "unknown"}},
 	CheckDaemon:        {got: word, words: []string{"signed-in", "signed-out", "not-running", "unknown"}},
 	CheckChange:        words("everywhere", "on-its-way"),
-	CheckText:          words("understood", "not-understood"),
-	CheckTextCode:      {got: count},
-	CheckTextRule:      {got: label},
+	CheckChangeService: {got: name},
+	CheckChangeKind: {got: word, words: []string{
+		"password-changed", "device-added", "device-removed", "sessions-ended", "session-ended", "account-disabled", "account-enabled",
+		"recovered", "account-closed", "factor-changed", "other",
+	}},
+	CheckChangeSince: {got: instant},
+	CheckText:        words("understood", "not-understood"),
+	CheckTextCode:    {got: count},
+	CheckTextRule:    {got: label},
 }

@@ -56,6 +56,9 @@ var own = map[cause.Code][]remedy{
 	"state-damaged": {
 		{"", "Let the doctor move the damaged file aside, then sign in again; readmit undo puts it back.", []string{"readmit", "doctor", "--provider", "icloud", "--fix"}},
 	},
+	"change-pending": {
+		{"", "Wait: the article allows up to 24 hours after a change or move of the account. Change nothing more meanwhile, then try once.", nil},
+	},
 	"services-disagree": {
 		{"", "Let the doctor set the cached account state aside and start the daemons again; readmit undo puts it back. Then restart.", []string{"readmit", "doctor", "--provider", "icloud", "--fix"}},
 		{"iphone", "Restart the device; where that has helped, nothing more is to be done.", nil},
