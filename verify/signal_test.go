@@ -180,6 +180,7 @@ func TestPush(t *testing.T) {
 		}{
 			"no credential":      {func(r *http.Request) { r.Header.Del("Authorization") }, 401, "authentication_failed"},
 			"another credential": {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+verifytest.Secret) }, 401, "authentication_failed"},
+			"another scheme":     {func(r *http.Request) { r.Header.Set("Authorization", "Basic "+pushToken) }, 401, "authentication_failed"},
 			"a part of it":       {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+pushToken[:5]) }, 401, "authentication_failed"},
 			"an empty one":       {func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }, 401, "authentication_failed"},
 			"two of them":        {func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+pushToken) }, 401, "authentication_failed"},
