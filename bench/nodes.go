@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"readmit.dev/readmit/api"
@@ -101,7 +100,12 @@ func (n *nodes) stop() error {
 
 // act is what an operator does with an account, at one node.
 func (one *node) act(path, account string) error {
-	body, err := json.Marshal(api.AdminAccount{Account: account})
+	return one.operate(path, api.AdminAccount{Account: account}, nil)
+}
+
+// operate makes a call on the operator's socket. A nil out wants no body.
+func (one *node) operate(path string, in, out any) error {
+	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
@@ -111,13 +115,15 @@ func (one *node) act(path, account string) error {
 	}
 	defer a.Body.Close()
 	text, err := io.ReadAll(a.Body)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if a.StatusCode/100 != 2 {
+	case a.StatusCode/100 != 2:
 		return refused(path, a.StatusCode, text)
+	case out == nil:
+		return nil
 	}
-	return nil
+	return json.Unmarshal(text, out)
 }
 
 // serviceProcess is the example of a service, a process of its own.
@@ -129,23 +135,32 @@ type serviceProcess struct {
 }
 
 // addService registers a service and starts it.
-func (n *nodes) addService(binary, service, name string, push bool) (*serviceProcess, error) {
+func (n *nodes) addService(service, name string, push bool) (*serviceProcess, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	s := &serviceProcess{name: name, address: free.Addr().String(), stderr: &bytes.Buffer{}}
 	free.Close()
+	registered := struct {
+		Name     string `json:"name"`
+		Audience string `json:"audience"`
+		Push     string `json:"push,omitempty"`
+	}{Name: name, Audience: s.audience()}
 	secret := filepath.Join(n.dir, name+".secret")
-	args := []string{"admin", "--data", n.all[0].data, "service", "add", name, "--audience", s.audience(), "--secret-file", secret}
 	flags := []string{"--issuer", n.public, "--audience", s.audience(), "--secret-file", secret, "--listen", s.address}
 	if push {
-		args, flags = append(args, "--push", s.audience()+"/signals"), append(flags, "--push")
-	} else {
-		args = append(args, "--poll")
+		registered.Push, flags = s.audience()+"/signals", append(flags, "--push")
 	}
-	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("readmit %s: %w: %s", strings.Join(args, " "), err, out)
+	var credentials struct {
+		Secret string `json:"secret"`
+		Token  string `json:"push_token"`
+	}
+	if err := n.all[0].operate("/admin/services/add", registered, &credentials); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(secret, []byte(credentials.Secret+"\n"+credentials.Token+"\n"), 0o600); err != nil {
+		return nil, err
 	}
 	s.cmd = exec.Command(service, flags...)
 	s.cmd.Stderr = s.stderr

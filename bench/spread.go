@@ -53,7 +53,7 @@ func (b *bench) partSpread() (err error) {
 		name string
 		push bool
 	}{{"pushed", true}, {"polled-1", false}, {"polled-2", false}} {
-		if _, err := n.addService(b.binary, service, s.name, s.push); err != nil {
+		if _, err := n.addService(service, s.name, s.push); err != nil {
 			return err
 		}
 	}
