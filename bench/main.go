@@ -176,6 +176,7 @@ var parts = []part{
 	{"failed", (*bench).partFailed},
 	{"attack", (*bench).partAttack},
 	{"ended", (*bench).partEnded},
+	{"page", (*bench).partPage},
 	{"start", (*bench).partStart},
 	{"spread", (*bench).partSpread},
 	{"size", (*bench).partSize},

@@ -76,3 +76,16 @@ func (c cores) startOn(cmd *exec.Cmd) error {
 	}
 	return err
 }
+
+// unpin lets what this goroutine starts next use both cores, as a browser does.
+// Its thread stays so, and ends with the goroutine.
+func (c cores) unpin() {
+	if !c.pinned {
+		return
+	}
+	runtime.LockOSThread()
+	var both unix.CPUSet
+	both.Set(c.server)
+	both.Set(c.load)
+	unix.SchedSetaffinity(0, &both) // where it fails, the browser has one core: the figure is worse, not better
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -27,16 +27,25 @@ const screens = "../bin/screens"
 // busy machine is the longest.
 const step = 20 * time.Second
 
-// newBrowser starts Chromium. Root, as which containers run, has no sandbox.
-func newBrowser(t *testing.T) context.Context {
-	t.Helper()
+// chromium is started once for all tests. Root, as which containers run, has no
+// sandbox.
+var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := []chromedp.ExecAllocatorOption{chromedp.Flag("disable-dev-shm-usage", true)}
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
 	ctx, stop := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(options...))
-	t.Cleanup(stop)
-	if err := chromedp.Do(ctx); err != nil {
+	stopChromium = stop
+	return ctx, chromedp.Do(ctx)
+})
+
+var stopChromium = func() {} // once it was started, ends it
+
+// newBrowser is Chromium, in which each person has a storage of their own.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	ctx, err := chromium()
+	if err != nil {
 		t.Fatalf("Chromium does not start; `make test` installs it: %v", err)
 	}
 	return ctx
@@ -177,25 +186,6 @@ func (p *person) until(expression string) {
 func (p *person) at(path string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("location.pathname === %q && document.readyState === 'complete'", path))
-}
-
-// worked is the processor's time that the page's own thread has taken.
-func (p *person) worked() time.Duration {
-	p.t.Helper()
-	all := run(p, func(ctx context.Context, t *chromedp.Target) ([]*performance.Metric, error) {
-		if _, err := cdp.Call(ctx, t, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
-			return nil, err
-		}
-		r, err := cdp.Call(ctx, t, performance.GetMetrics, cdp.Empty{})
-		return r.Metrics, err
-	})
-	for _, m := range all {
-		if m.Name == "TaskDuration" {
-			return time.Duration(m.Value * float64(time.Second))
-		}
-	}
-	p.t.Fatal("the browser does not tell how long it worked")
-	return 0
 }
 
 // theme makes the system of this browser light or dark.

@@ -64,6 +64,7 @@ func (p *person) verifies(in webauthn.AuthenticatorID, does bool) {
 // for the code and for all of it; one that was copied or removed is refused, and
 // the owner is told why.
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	must(t, os.MkdirAll(screens, 0o755))
 	s := newSite(t)
 	browser := newBrowser(t)

@@ -228,7 +228,8 @@ func TestSecurity(t *testing.T) {
 		laptop.until(`document.getElementById("recoveries-list").textContent.includes("the code was typed there")`)
 		laptop.click("#recoveries-list .danger") // it can be stopped to the end
 		laptop.see("#recoveries-told")
-		if laptop.seen("#recoveries") != 0 || !laptop.holds(`document.activeElement.id === "recoveries-told"`) {
+		laptop.until(`document.getElementById("recoveries").hidden`)
+		if !laptop.holds(`document.activeElement.id === "recoveries-told"`) {
 			t.Error("after stopping, the page is where it was")
 		}
 		other.call(api.PathRecoveryStatus, api.RecoveryCase{Recovery: begun.Recovery}, &now)

@@ -71,6 +71,7 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	stopChromium()
 	if built != "" {
 		os.RemoveAll(built)
 	}

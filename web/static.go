@@ -33,10 +33,13 @@ func Complete() bool {
 
 // static holds what pages load. All of it is under one address that changes
 // when anything does, so that the modules a page loads are always of one build.
+// Below it, each language has a folder in which everything lies again: modules
+// name each other, and the words of their language, by where they lie.
 type static struct {
 	prefix   string
 	complete bool
 	assets   map[string]asset
+	words    map[string]asset    // by language
 	needs    map[string][]string // modules that a page's script leads to
 }
 
@@ -50,13 +53,14 @@ var kinds = map[string]string{
 }
 
 func loadStatic(words map[string]catalogue) (static, error) {
-	s := static{complete: Complete(), assets: map[string]asset{}}
+	s := static{complete: Complete(), assets: map[string]asset{}, words: map[string]asset{}}
 	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		b, err := files.ReadFile(name)
-		s.add(strings.TrimPrefix(name, "static/"), b)
+		name = strings.TrimPrefix(name, "static/")
+		s.assets[name] = newAsset(name, b)
 		return err
 	})
 	if err != nil {
@@ -67,12 +71,13 @@ func loadStatic(words map[string]catalogue) (static, error) {
 		if err != nil {
 			return s, err
 		}
-		s.add("words/"+lang+".js", []byte("export default "+string(b)+";\n"))
+		s.words[lang] = newAsset("words.js", []byte("export default "+string(b)+";\n"))
 	}
 	all := sha256.New()
 	for _, name := range s.names() {
 		all.Write([]byte(name))
-		all.Write(s.assets[name].plain)
+		a, _ := s.file(name)
+		all.Write(a.plain)
 	}
 	s.needs = map[string][]string{}
 	for name := range s.assets {
@@ -84,8 +89,8 @@ func loadStatic(words map[string]catalogue) (static, error) {
 	return s, nil
 }
 
-func (s *static) add(name string, b []byte) {
-	s.assets[name] = asset{kinds[path.Ext(name)], b, pack(b, gzip.BestCompression)}
+func newAsset(name string, b []byte) asset {
+	return asset{kinds[path.Ext(name)], b, pack(b, gzip.BestCompression)}
 }
 
 func (s *static) names() []string {
@@ -93,25 +98,43 @@ func (s *static) names() []string {
 	for name := range s.assets {
 		all = append(all, name)
 	}
+	for lang := range s.words {
+		all = append(all, lang+"/words.js")
+	}
 	slices.Sort(all)
 	return all
 }
 
-var imported = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^import .*from "\./([\w-]+\.js)";$`) })
+var imported = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^import .*from "(\./[\w-]+\.js|\.\./words\.js)";$`)
+})
 
 // imports lists what a module imports, directly or not, so that a page can ask
 // for all of it at once instead of level by level.
 func (s *static) imports(name string, seen []string) []string {
 	for _, m := range imported().FindAllStringSubmatch(string(s.assets[name].plain), -1) {
-		if next := "js/" + m[1]; !slices.Contains(seen, next) {
+		if next := path.Join("js", m[1]); !slices.Contains(seen, next) {
 			seen = s.imports(next, append(seen, next))
 		}
 	}
 	return seen
 }
 
+// file is the asset of a path, with or without the folder of a language.
+func (s *static) file(name string) (asset, bool) {
+	lang, rest, _ := strings.Cut(name, "/")
+	if words, ok := s.words[lang]; ok {
+		if rest == "words.js" {
+			return words, true
+		}
+		name = rest
+	}
+	a, ok := s.assets[name]
+	return a, ok
+}
+
 func (s *static) serve(w http.ResponseWriter, r *http.Request) {
-	a, ok := s.assets[r.PathValue("path")]
+	a, ok := s.file(r.PathValue("path"))
 	h := w.Header()
 	guard(h)
 	if !ok || "/static/"+r.PathValue("version") != s.prefix {

@@ -31,6 +31,8 @@ import (
 	"compress/gzip"
 	"html/template"
 	"net/http"
+	"net/netip"
+	neturl "net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +53,7 @@ const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-
 // Pages answers the paths above.
 type Pages struct {
 	url    string
+	named  bool // whether the address has a name, and no number
 	static static
 	words  map[string]catalogue
 	pages  map[string]*template.Template // by language
@@ -64,7 +67,12 @@ func New(url string) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{url: url, words: words, help: groups()}
+	at, err := neturl.Parse(url)
+	if err != nil {
+		return nil, err
+	}
+	_, numbered := netip.ParseAddr(at.Hostname())
+	p := &Pages{url: url, named: numbered != nil, words: words, help: groups()}
 	if p.static, err = loadStatic(words); err != nil {
 		return nil, err
 	}
@@ -118,6 +126,7 @@ type view struct {
 	Needs     []string // modules that the script leads to
 	Account   bool
 	Complete  bool // whether the bundle is there
+	Named     bool // whether there can be passkeys
 	Title     string
 	Cause     *causePage
 	Groups    []group
@@ -146,7 +155,7 @@ func (p *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, lang string, v view) {
 	v.Lang, v.Dir, v.Languages = lang, p.words[lang].get("dir"), tongues
 	v.Needs = p.static.needs[v.Script]
-	v.Static, v.URL, v.Path, v.Complete = p.static.prefix, p.url, r.URL.Path, p.static.complete
+	v.Static, v.URL, v.Path, v.Complete, v.Named = p.static.prefix, p.url, r.URL.Path, p.static.complete, p.named
 	if status != http.StatusOK {
 		v.Path = "/" // nothing of an address we do not have becomes a link
 	}

@@ -222,6 +222,8 @@ func TestHelp(t *testing.T) {
 
 var loaded = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
 
+var later = regexp.MustCompile(`import\("\./([\w-]+\.js)"\)`)
+
 // What a page brings along, its style, scripts and words with it, fits in
 // 60 KB. Scripts name all they lead to in the page (see imports).
 func TestSizes(t *testing.T) {
@@ -236,14 +238,25 @@ func TestSizes(t *testing.T) {
 				t.Errorf("%s: %d, or it is not compressed", path, w.Code)
 			}
 			n := w.Body.Len()
+			var brings []string
 			for _, m := range loaded.FindAllStringSubmatch(get(mux, path+"?lang="+l.Code).Body.String(), -1) {
-				name := strings.TrimPrefix(m[1], p.static.prefix+"/")
-				a, ok := p.static.assets[name]
+				brings = append(brings, strings.TrimPrefix(m[1], p.static.prefix+"/"))
+			}
+			for i := 0; i < len(brings); i++ {
+				a, ok := p.static.file(brings[i])
 				if !ok {
-					t.Errorf("%s loads %s, which is not there", path, name)
+					t.Errorf("%s loads %s, which is not there", path, brings[i])
 				}
-				if !strings.HasPrefix(name, "dist/") {
+				if !strings.Contains(brings[i], "dist/") {
 					n += len(a.packed)
+				}
+				for _, m := range later.FindAllStringSubmatch(string(a.plain), -1) {
+					for _, name := range append(p.static.imports("js/"+m[1], nil), "js/"+m[1]) {
+						name = l.Code + "/" + name
+						if !slices.Contains(brings, name) {
+							brings = append(brings, name)
+						}
+					}
 				}
 			}
 			if n > most {
@@ -258,17 +271,20 @@ func TestStatic(t *testing.T) {
 	p, mux := newPages(t)
 	for _, name := range p.static.names() {
 		w := get(mux, p.static.prefix+"/"+name)
-		if w.Code != http.StatusOK || w.Body.Len() != len(p.static.assets[name].plain) || w.Header().Get("Content-Type") == "" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+		if w.Code != http.StatusOK || w.Body.Len() == 0 || w.Header().Get("Content-Type") == "" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: %d, %q", name, w.Code, w.Header())
 		}
 	}
-	for _, path := range []string{"/static/0123456789abcdef/js/home.js", p.static.prefix + "/js/none.js", p.static.prefix + "/../web.go"} {
+	if a, b := get(mux, p.static.prefix+"/ar/js/home.js"), get(mux, p.static.prefix+"/js/home.js"); a.Code != http.StatusOK || a.Body.String() != b.Body.String() {
+		t.Errorf("a language's folder lacks the scripts: %d", a.Code)
+	}
+	for _, path := range []string{p.static.prefix + "/xx/js/home.js", p.static.prefix + "/en/ar/words.js", p.static.prefix + "/en/en/words.js", p.static.prefix + "/js/words/en.js", "/static/0123456789abcdef/js/home.js", p.static.prefix + "/js/none.js", p.static.prefix + "/../web.go"} {
 		if w := get(mux, path); w.Code == http.StatusOK {
 			t.Errorf("%s is there", path)
 		}
 	}
 	var words catalogue
-	body, _ := strings.CutPrefix(strings.TrimSuffix(get(mux, p.static.prefix+"/words/de.js").Body.String(), ";\n"), "export default ")
+	body, _ := strings.CutPrefix(strings.TrimSuffix(get(mux, p.static.prefix+"/de/words.js").Body.String(), ";\n"), "export default ")
 	if err := json.Unmarshal([]byte(body), &words); err != nil || words["p.skip"] != "" || words["hint.caps"] == "" {
 		t.Errorf("words for scripts: %v, %d", err, len(words))
 	}

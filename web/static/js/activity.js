@@ -2,7 +2,7 @@
 // delivered.
 import { $, busy, el, name } from "./dom.js";
 import { isLook, isRefused, isSupport, line } from "./ledger.js";
-import { account, over, shown } from "./page.js";
+import { account, over, shown } from "./account.js";
 import { at, has, t, when } from "./words.js";
 import { on } from "./wire.js";
 

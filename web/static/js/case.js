@@ -3,7 +3,7 @@
 // account, and for none.
 import { $, ask as sure, busy, go, hide, show } from "./dom.js";
 import { ownName, self } from "./device.js";
-import { inside, keepSignedIn } from "./home.js";
+import { inside, keepSignedIn } from "./inside.js";
 import { dropCase } from "./kept.js";
 import { problem } from "./page.js";
 import { fault, record, warm } from "./password.js";

@@ -1,7 +1,8 @@
 // A code on view for somebody who types it elsewhere: the next one comes by
 // itself when the present one ends.
 import { el, say } from "./dom.js";
-import { over, problem } from "./page.js";
+import { over } from "./account.js";
+import { problem } from "./page.js";
 import { number, t } from "./words.js";
 import { Problem, on } from "./wire.js";
 

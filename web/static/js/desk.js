@@ -2,7 +2,8 @@
 // approved that incident, and nothing stays on view once a call says that it
 // may be seen no longer.
 import { $, ask, busy, el, go, hide, name, show } from "./dom.js";
-import { account, over, problem, shown } from "./page.js";
+import { account, over, shown } from "./account.js";
+import { problem } from "./page.js";
 import { asReference, fact, remedy, title } from "./report.js";
 import { at, t, when } from "./words.js";
 import { Refused, on } from "./wire.js";

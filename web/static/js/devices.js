@@ -1,6 +1,6 @@
 // The account's devices.
 import { $, ask, busy, el, name, show } from "./dom.js";
-import { account, over, shown } from "./page.js";
+import { account, over, shown } from "./account.js";
 import { software, t, when } from "./words.js";
 import { on } from "./wire.js";
 

@@ -3,8 +3,6 @@
 import { fromBase64url } from "./device.js";
 import { call } from "./wire.js";
 
-export const able = Boolean(globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON);
-
 // Stopped says that the person, or the authenticator, did not go on; known,
 // that the authenticator has a passkey of the account already.
 export class Stopped extends Error {

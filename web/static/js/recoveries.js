@@ -2,7 +2,8 @@
 // stopped as long as it runs, and approved once.
 import { $, busy, el, name, say, show } from "./dom.js";
 import { countdown } from "./countdown.js";
-import { RUNNING, over, problem } from "./page.js";
+import { RUNNING, over } from "./account.js";
+import { problem } from "./page.js";
 import { settle } from "./settle.js";
 import { software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";

@@ -1,11 +1,12 @@
 // The ways back in: recovery codes, addresses, passkeys. And the way out:
 // export, closing.
+import { able } from "./device.js";
 import { $, ask, el, hide, name, say, show } from "./dom.js";
 import { addresses, startAddresses } from "./addresses.js";
 import { fresh, grant } from "./fresh.js";
 import { drop } from "./kept.js";
-import { account, over, shown } from "./page.js";
-import { able, create } from "./passkeys.js";
+import { account, over, shown } from "./account.js";
+import { create } from "./passkeys.js";
 import { warm } from "./password.js";
 import { press, sent } from "./press.js";
 import { at, number, t, when } from "./words.js";

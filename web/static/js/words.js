@@ -1,6 +1,7 @@
 // The words of this page's language. Every string that a script shows comes
-// from here.
-const { default: words } = await import(`../words/${document.documentElement.lang}.js`);
+// from here. Scripts are loaded from a folder for each language; what lies there
+// as words.js is that language's.
+import words from "../words.js";
 
 export const has = (key) => Object.hasOwn(words, key);
 

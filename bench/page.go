@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// visits is how often the first page is opened.
+const visits = 20
+
+// partPage opens the first page in Chromium, each time as somebody who was
+// never there: no connection is open and nothing is kept.
+func (b *bench) partPage() error {
+	ended := make(chan error)
+	go func() { ended <- b.page() }() // see unpin
+	return <-ended
+}
+
+func (b *bench) page() error {
+	options := []chromedp.ExecAllocatorOption{chromedp.Flag("disable-dev-shm-usage", true), chromedp.ModifyCmdFunc(func(*exec.Cmd) { b.cores.unpin() })}
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, stop := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(options...))
+	defer stop()
+	if err := chromedp.Do(ctx); err != nil {
+		return fmt.Errorf("Chromium does not start; `make deps` installs it: %w", err)
+	}
+	var painted, usable, answered []float64
+	for range visits + 2 { // the first two warm the browser
+		v, err := visit(ctx, "http://"+b.server.address+"/")
+		if err != nil {
+			return err
+		}
+		answered, painted, usable = append(answered, v.Answered), append(painted, v.Painted), append(usable, v.Usable)
+	}
+	note := func(all []float64) string {
+		return fmt.Sprintf("median of %d in headless Chromium with nothing kept, the slowest %.0f ms; answered after %.0f ms", visits, slices.Max(all[2:]), middle(answered[2:]))
+	}
+	b.below("first page, to its first picture", 200, middle(painted[2:]), "ms", note(painted))
+	b.below("first page, until it can be used", 200, middle(usable[2:]), "ms", note(usable))
+	return nil
+}
+
+// visited are times of one visit, in milliseconds since it was begun.
+type visited struct{ Answered, Painted, Usable float64 }
+
+func visit(browser context.Context, url string) (v visited, err error) {
+	ctx, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		return v, err
+	}
+	return chromedp.Run(ctx, chromedp.Evaluate[visited](`new Promise((done) => {
+		const look = () => {
+			const [page] = performance.getEntriesByType("navigation");
+			const [paint] = performance.getEntriesByName("first-contentful-paint");
+			const [usable] = performance.getEntriesByName("usable");
+			if (page && paint && usable) done({ Answered: page.responseEnd, Painted: paint.startTime, Usable: usable.startTime });
+			else setTimeout(look, 20);
+		};
+		look();
+	})`, chromedp.EvalAwaitPromise))
+}
+
+func middle(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
