@@ -34,7 +34,7 @@ func agentCommands() map[string]commandFunc {
 	return map[string]commandFunc{
 		"keystore": onWorld((*world).keystore), "kill-agent": onWorld((*world).killAgent), "gone-agent": onWorld((*world).goneAgent),
 		"at-once": onWorld((*world).atOnce), "refreshes": onWorld((*world).refreshes),
-		"expire": onWorld((*world).expire),
+		"expire": onWorld((*world).expire), "desktop": onWorld((*world).desktopDo),
 	}
 }
 

@@ -15,11 +15,43 @@ import (
 
 // keyStore is a Secret Service: gnome-keyring on a session bus of its own.
 type keyStore struct {
-	dir         string
-	address     string
-	bus, daemon *exec.Cmd
-	conn        *dbus.Conn
-	session     dbus.ObjectPath
+	dir     string
+	address string
+	bus     *sessionBus
+	daemon  *exec.Cmd
+	conn    *dbus.Conn
+	session dbus.ObjectPath
+}
+
+// sessionBus is one of a test's own, in a folder.
+type sessionBus struct {
+	dir     string
+	address string
+	daemon  *exec.Cmd
+}
+
+func newSessionBus(dir string, env []string) (_ *sessionBus, err error) {
+	b := &sessionBus{dir: dir}
+	b.daemon = exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", "--address=unix:path="+filepath.Join(dir, "bus"))
+	b.daemon.Env = env
+	said, err := b.daemon.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err = b.daemon.Start(); err != nil {
+		return nil, fmt.Errorf("%w (scripts/deps.sh installs dbus)", err)
+	}
+	if b.address, err = bufio.NewReader(said).ReadString('\n'); err != nil {
+		b.end()
+		return nil, err
+	}
+	b.address = strings.TrimSpace(b.address)
+	return b, nil
+}
+
+func (b *sessionBus) end() {
+	b.daemon.Process.Kill()
+	b.daemon.Wait()
 }
 
 const (
@@ -54,19 +86,10 @@ func newKeyStore() (_ *keyStore, err error) {
 		}
 	}()
 	env := append(environ(), "XDG_RUNTIME_DIR="+k.dir, "XDG_DATA_HOME="+k.dir, "HOME="+k.dir)
-	k.bus = exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", "--address=unix:path="+filepath.Join(k.dir, "bus"))
-	k.bus.Env = env
-	said, err := k.bus.StdoutPipe()
-	if err != nil {
+	if k.bus, err = newSessionBus(k.dir, env); err != nil {
 		return nil, err
 	}
-	if err = k.bus.Start(); err != nil {
-		return nil, fmt.Errorf("%w (scripts/deps.sh installs dbus)", err)
-	}
-	if k.address, err = bufio.NewReader(said).ReadString('\n'); err != nil {
-		return nil, err
-	}
-	k.address = strings.TrimSpace(k.address)
+	k.address = k.bus.address
 	k.daemon = exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets")
 	k.daemon.Env = append(env, "DBUS_SESSION_BUS_ADDRESS="+k.address)
 	if err = k.daemon.Start(); err != nil {
@@ -121,11 +144,12 @@ func (k *keyStore) end() {
 	if k.conn != nil {
 		k.conn.Close()
 	}
-	for _, c := range []*exec.Cmd{k.daemon, k.bus} {
-		if c != nil && c.Process != nil {
-			c.Process.Kill()
-			c.Wait()
-		}
+	if k.daemon != nil && k.daemon.Process != nil {
+		k.daemon.Process.Kill()
+		k.daemon.Wait()
+	}
+	if k.bus != nil {
+		k.bus.end()
 	}
 	os.RemoveAll(k.dir)
 }

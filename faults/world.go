@@ -28,6 +28,7 @@ type world struct {
 	code    int      // the last exit code
 	updated []string // devices with the newer program
 	keys    *keyStore
+	desktop *desktop
 	given   int   // refreshes that were counted
 	path    *path // what lies between, when it is not the loopback alone
 

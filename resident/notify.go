@@ -2,57 +2,139 @@ package resident
 
 import (
 	"context"
-	"os/exec"
-	"runtime"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
+
+	"readmit.dev/readmit/api"
 )
 
 // notifyTime is how long a desktop may take to show something.
 const notifyTime = 10 * time.Second
 
-// Desktop returns what shows a text on this user's desktop, nil where there is
-// none. The texts travel as arguments, never as part of a script.
-func Desktop(getenv func(string) string) func(title, text string) error {
-	argv := desktopCommand(runtime.GOOS, getenv)
-	if argv == nil {
-		return nil
+// ErrNoDesktop: nobody sees a desktop of this user now.
+var ErrNoDesktop = errors.New("there is no desktop that shows notifications")
+
+// Desktop shows texts to this user.
+type Desktop interface {
+	// Tell shows a text. It returns ErrNoDesktop where there is none at present.
+	Tell(title, text string) error
+	// Panel returns a place for a text with choices; ErrNoDesktop where there is
+	// none, or one that offers no choices. It ends with its context.
+	Panel(ctx context.Context) (Panel, error)
+}
+
+// Panel is one text with choices, which can be replaced.
+type Panel interface {
+	// Put shows a text and choices in place of those before.
+	Put(title, text string, choices ...Choice) error
+	// Chosen gives the keys of choices that a person makes; it is closed when they
+	// have put the panel away.
+	Chosen() <-chan string
+	// Close takes the panel away.
+	Close()
+}
+
+// Choice is one that a person can make.
+type Choice struct{ Key, Label string }
+
+// tick is how often the countdown of a code is shown anew, and lookAgain how
+// often the agent looks whether the device is in.
+const (
+	tick      = time.Second
+	lookAgain = 3 * time.Second
+)
+
+// ask shows a request where this user looks, and does what they choose, as long
+// as it is open. What they chose is done all the same: to deny a request is what
+// ends it.
+func (r *Resident) ask(ctx, open context.Context, q api.Request) {
+	title := q.Name + " asks to sign in"
+	from := fmt.Sprintf("From %s, with %s. ", q.Address, q.Client)
+	p, err := r.Desktop.Panel(open)
+	if err == nil {
+		defer p.Close()
+		err = p.Put(title, from+"Its password was right. Allow shows the code to type there.", Choice{DoAllow, "Allow"}, Choice{DoDeny, "Deny"})
 	}
-	program, err := exec.LookPath(argv[0])
 	if err != nil {
-		return nil
+		r.tellDesktop(title, from+fmt.Sprintf("If it is you: readmit allow %s. If not: readmit deny %s", q.ID, q.ID))
+		return
 	}
-	return func(title, text string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), notifyTime)
-		defer cancel()
-		c := exec.CommandContext(ctx, program, argv[1:]...)
-		if runtime.GOOS == "windows" { // whose quoting differs from program to program
-			c.Env = append(c.Environ(), "READMIT_TITLE="+title, "READMIT_TEXT="+text)
-		} else {
-			c.Args = append(c.Args, title, text)
+	chosen := ""
+	select {
+	case <-open.Done():
+	case chosen = <-p.Chosen():
+	}
+	switch chosen {
+	case DoAllow:
+		err = r.countDown(open, p, q)
+	case DoDeny:
+		if _, err = Do(ctx, r.Agent, Ask{Do: DoDeny, ID: q.ID}); err == nil {
+			r.tellDesktop(q.Name+" is denied", "If that was not you, somebody knows the password. Change it: readmit password")
 		}
-		return c.Run()
+	}
+	if err != nil && open.Err() == nil {
+		r.Say(q.Name + ": " + err.Error())
+		r.tellDesktop(q.Name+" is not answered", reasonOf(err))
 	}
 }
 
-// desktopCommand is the command that shows a title and a text, which follow it.
-func desktopCommand(system string, getenv func(string) string) []string {
-	switch system {
-	case "darwin":
-		return []string{"osascript", "-e", "on run argv", "-e", "display notification (item 2 of argv) with title (item 1 of argv)", "-e", "end run", "--"}
-	case "windows":
-		return []string{"powershell.exe", "-NoProfile", "-NonInteractive", "-WindowStyle", "Hidden", "-Command", balloon}
+// tellDesktop shows a text, and says why where that failed.
+func (r *Resident) tellDesktop(title, text string) {
+	if err := r.Desktop.Tell(title, text); err != nil && !errors.Is(err, ErrNoDesktop) {
+		r.Say("the desktop shows no notifications: " + err.Error())
 	}
-	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" {
-		return nil
-	}
-	return []string{"notify-send", "--app-name=Readmit", "--"}
 }
 
-// balloon shows what two variables of its environment hold.
-const balloon = `Add-Type -AssemblyName System.Windows.Forms,System.Drawing
-$n = New-Object System.Windows.Forms.NotifyIcon
-$n.Icon = [System.Drawing.SystemIcons]::Information
-$n.Visible = $true
-$n.ShowBalloonTip(8000, $env:READMIT_TITLE, $env:READMIT_TEXT, 'Info')
-Start-Sleep -Seconds 8
-$n.Dispose()`
+// countDown shows the code of the moment until the request is over, or somebody
+// has seen enough of it.
+func (r *Resident) countDown(ctx context.Context, p Panel, q api.Request) error {
+	every := time.NewTicker(tick)
+	defer every.Stop()
+	var until, next time.Time
+	var code string
+	for {
+		if now := r.Agent.Now(); !now.Before(next) || !now.Before(until) {
+			got, err := Do(ctx, r.Agent, Ask{Do: DoAllow, ID: q.ID})
+			if over := new(api.Problem); code != "" && errors.As(err, &over) && over.Code == api.NotPossible {
+				return nil // the device is in, or its time is up
+			}
+			if err != nil {
+				return err
+			}
+			code, until, next = got.Allowed.Code, now.Add(time.Duration(got.Allowed.Remaining)*time.Second), now.Add(lookAgain)
+		}
+		left := max(0, int(until.Sub(r.Agent.Now()).Seconds()))
+		if err := p.Put(fmt.Sprintf("%s   %d s", code, left), "Type this code on "+q.Name+". A new one follows when its time is up."); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.Chosen():
+			return nil
+		case <-every.C:
+		}
+	}
+}
+
+// reasonOf is what a person can make of a request that was not answered.
+func reasonOf(err error) string {
+	if p := new(api.Problem); errors.As(err, &p) && p.Code != api.Unavailable {
+		return p.Error()
+	}
+	return reason(err)
+}
+
+// visible takes out of a text what no desktop shows: control characters, and the
+// marks that turn the direction of writing.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
+}

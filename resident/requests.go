@@ -16,8 +16,10 @@ const (
 	poll = 20 * time.Second
 	// again is how long polling goes on before a stream is tried anew.
 	again = time.Hour
-	// waiting is the status of a request that nobody has decided.
+	// waiting is the status of a request that nobody has decided, allowed of one
+	// whose code is shown somewhere.
 	waiting = "waiting"
+	allowed = "allowed"
 )
 
 // requests shows who asks to sign in, by a stream where the server has one and
@@ -25,18 +27,18 @@ const (
 type requests struct {
 	events func(ctx context.Context, each func(api.Requests)) error
 	list   func(ctx context.Context) (api.Requests, error)
-	show   func(api.Request)
+	show   func(api.Request) (over func())
 	back   func() // the server answers again
 
 	wake chan struct{}
 
 	mu    sync.Mutex
 	how   string
-	shown map[string]bool
+	shown map[string]func() // by ID: what ends the showing
 }
 
 func newRequests() *requests {
-	return &requests{wake: make(chan struct{}, 1), shown: map[string]bool{}, how: "not", back: func() {}}
+	return &requests{wake: make(chan struct{}, 1), shown: map[string]func(){}, how: "not", back: func() {}}
 }
 
 // poke drops the stream and opens another: this one may be dead without knowing.
@@ -66,12 +68,23 @@ func (r *requests) state() string {
 func (r *requests) seen(now api.Requests) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	there := map[string]bool{}
+	there := map[string]func(){}
 	for _, q := range now.Requests {
-		there[q.ID] = true
-		if q.Status == waiting && !r.shown[q.ID] {
-			r.show(q)
+		over, shown := r.shown[q.ID]
+		if !shown {
+			over = func() {}
 		}
+		switch q.Status {
+		case waiting, allowed:
+			if !shown && q.Status == waiting {
+				over = r.show(q)
+			}
+			there[q.ID] = over
+			delete(r.shown, q.ID)
+		}
+	}
+	for _, over := range r.shown {
+		over()
 	}
 	r.shown = there
 }

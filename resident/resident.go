@@ -41,6 +41,8 @@ type Resident struct {
 	Say func(text string)
 	// Asked is told of each new request to sign in.
 	Asked func(api.Request)
+	// Desktop shows them too, and takes the answer; nil where there is none.
+	Desktop Desktop
 
 	since    time.Time
 	keeper   *keeper
@@ -69,9 +71,8 @@ func (r *Resident) Run(ctx context.Context) error {
 		l.Close()
 		return err
 	}
-	r.prepare()
-
 	var all sync.WaitGroup
+	r.prepare(ctx, &all)
 	all.Go(func() { r.serve(ctx, l) })
 	all.Go(func() { r.requests.run(ctx) })
 	err = r.keeper.run(ctx)
@@ -96,7 +97,7 @@ func soleNow(ctx context.Context, h agent.Home) (func(), error) {
 	return unlock, err
 }
 
-func (r *Resident) prepare() {
+func (r *Resident) prepare(ctx context.Context, all *sync.WaitGroup) {
 	r.keeper = newKeeper(r.Agent.Now)
 	r.requests = newRequests()
 	r.keeper.fetch = r.fetch
@@ -111,7 +112,14 @@ func (r *Resident) prepare() {
 		err := r.Agent.On(ctx, "requests", api.PathRequests, &out)
 		return out, err
 	}
-	r.requests.show = r.Asked
+	r.requests.show = func(q api.Request) func() {
+		r.Asked(q)
+		open, over := context.WithCancel(ctx)
+		if r.Desktop != nil {
+			all.Go(func() { r.ask(ctx, open, q) })
+		}
+		return over
+	}
 	r.requests.back = r.keeper.poke
 }
 
@@ -206,25 +214,15 @@ func (r *Resident) talk(ctx context.Context, c net.Conn) {
 func (r *Resident) answer(ctx context.Context, ask Ask) (Answer, error) {
 	switch ask.Do {
 	case DoToken:
-		t, err := r.fetch(ctx, ask.Audience, time.Duration(ask.MinValid)*time.Second)
+		t, err := r.fetch(ctx, ask.Audience, ask.valid())
 		r.keeper.asked(ask.Audience, t, err)
 		return Answer{Token: &Token{t.Value, "DPoP", t.Expires}}, err
-	case DoRequests:
-		var out api.Requests
-		err := r.Agent.On(ctx, "requests", api.PathRequests, &out)
-		return Answer{Requests: &out}, err
-	case DoAllow:
-		var out api.Allowed
-		err := r.Agent.OnThing(ctx, "allow", api.PathAllow, ask.ID, &out)
-		return Answer{Allowed: &out}, err
-	case DoDeny:
-		var out api.Request
-		err := r.Agent.OnThing(ctx, "deny", api.PathDeny, ask.ID, &out)
-		return Answer{Denied: &out}, err
 	case DoStop:
 		return Answer{Stopping: true}, nil
+	case DoStatus:
+		return Answer{Status: r.status()}, nil
 	}
-	return Answer{Status: r.status()}, nil
+	return Do(ctx, r.Agent, ask)
 }
 
 func (r *Resident) status() *Status {

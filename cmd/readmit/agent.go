@@ -60,20 +60,20 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 		return err
 	}
 	lean()
-	desktop := resident.Desktop(e.getenv)
+	desktop := resident.OpenDesktop(e.getenv)
 	say := func(text string) { e.note("%s %s", a.Now().Format(time.TimeOnly), text) }
 	tell := func(title, text string) {
 		say(title + ". " + text)
 		if desktop != nil {
 			go func() {
-				if err := desktop(title, text); err != nil {
+				if err := desktop.Tell(title, text); err != nil && !errors.Is(err, resident.ErrNoDesktop) {
 					say("the desktop shows no notifications: " + err.Error())
 				}
 			}()
 		}
 	}
-	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Asked: func(q api.Request) {
-		tell(fmt.Sprintf("%s asks to sign in", q.Name), fmt.Sprintf("From %s, with %s. If it is you: readmit allow %s. If not: readmit deny %s", q.Address, q.Client, q.ID, q.ID))
+	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Desktop: desktop, Asked: func(q api.Request) {
+		say(fmt.Sprintf("%s asks to sign in. From %s, with %s. If it is you: readmit allow %s. If not: readmit deny %s", q.Name, q.Address, q.Client, q.ID, q.ID))
 	}}
 	say("the agent runs for " + a.Home.Dir())
 	if !service && terminal(e.stdin) {
@@ -104,12 +104,12 @@ func (e *env) typedToAgent(ctx context.Context, a *agent.Agent) {
 			continue
 		case do == "allow" && id != "":
 			var out api.Allowed
-			if err = a.OnThing(ctx, "allow", api.PathAllow, id, &out); err == nil {
+			if out, err = allow(ctx, a, id); err == nil {
 				err = e.show(ctx, a, id, out)
 			}
 		case do == "deny" && id != "":
 			var out api.Request
-			if err = a.OnThing(ctx, "deny", api.PathDeny, id, &out); err == nil {
+			if out, err = deny(ctx, a, id); err == nil {
 				e.note("%s is denied; if that was not you, change the password: readmit password", out.Name)
 			}
 		default:

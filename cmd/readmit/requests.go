@@ -12,6 +12,7 @@ import (
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/resident"
 )
 
 func newRequestsCommand(e *env) *cobra.Command {
@@ -28,10 +29,11 @@ deny ID" ends its attempt.`,
 			if err != nil {
 				return err
 			}
-			var out api.Requests
-			if err := a.On(cmd.Context(), "requests", api.PathRequests, &out); err != nil {
+			got, err := resident.Through(cmd.Context(), a, resident.Ask{Do: resident.DoRequests})
+			if err != nil {
 				return err
 			}
+			out := got.Requests
 			return e.data(out, func(w io.Writer) {
 				if len(out.Requests) == 0 {
 					fmt.Fprintln(w, "no device asks to sign in")
@@ -62,9 +64,12 @@ countdown until the device is in; elsewhere it is printed once, alone.`,
 			if err != nil {
 				return err
 			}
-			id := strings.ToUpper(strings.TrimSpace(args[0]))
-			var out api.Allowed
-			if err := a.OnThing(cmd.Context(), "allow", api.PathAllow, id, &out); err != nil {
+			id, err := requestID(args[0])
+			if err != nil {
+				return err
+			}
+			out, err := allow(cmd.Context(), a, id)
+			if err != nil {
 				return err
 			}
 			e.note("%s asks from %s, with %s", out.Name, out.Address, out.Client)
@@ -74,6 +79,32 @@ countdown until the device is in; elsewhere it is printed once, alone.`,
 			return e.show(cmd.Context(), a, id, out)
 		},
 	}
+}
+
+// requestID reads the ID of a request as people type it.
+func requestID(typed string) (string, error) {
+	id := strings.ToUpper(strings.TrimSpace(typed))
+	if id == "" {
+		return "", usageError{errors.New("no ID of a request (see: readmit requests)")}
+	}
+	return id, nil
+}
+
+// allow and deny answer a request, by the agent where one runs.
+func allow(ctx context.Context, a *agent.Agent, id string) (api.Allowed, error) {
+	got, err := resident.Through(ctx, a, resident.Ask{Do: resident.DoAllow, ID: id})
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	return *got.Allowed, nil
+}
+
+func deny(ctx context.Context, a *agent.Agent, id string) (api.Request, error) {
+	got, err := resident.Through(ctx, a, resident.Ask{Do: resident.DoDeny, ID: id})
+	if err != nil {
+		return api.Request{}, err
+	}
+	return *got.Denied, nil
 }
 
 // show keeps the code of the moment on the terminal until the request is over.
@@ -93,8 +124,7 @@ func (e *env) show(ctx context.Context, a *agent.Agent, id string, shown api.All
 		if a.Now().Before(next) && a.Now().Before(until) {
 			continue
 		}
-		var out api.Allowed
-		err := a.OnThing(ctx, "allow", api.PathAllow, id, &out)
+		out, err := allow(ctx, a, id)
 		if p := new(api.Problem); errors.As(err, &p) && p.Code == api.NotPossible {
 			fmt.Fprintf(e.stdout, "\r%-20s", "over: the device is in, or its time is up (readmit activity)")
 			return nil
@@ -119,8 +149,12 @@ func newDenyCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var out api.Request
-			if err := a.OnThing(cmd.Context(), "deny", api.PathDeny, strings.ToUpper(strings.TrimSpace(args[0])), &out); err != nil {
+			id, err := requestID(args[0])
+			if err != nil {
+				return err
+			}
+			out, err := deny(cmd.Context(), a, id)
+			if err != nil {
 				return err
 			}
 			return e.data(out, func(w io.Writer) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -82,15 +81,9 @@ A token lives five minutes. It is bound to this device's key (cnf.jkt).`,
 
 // accessToken asks the agent where one runs, and the account server otherwise.
 func (e *env) accessToken(ctx context.Context, a *agent.Agent, audience string, least time.Duration) (agent.Token, error) {
-	got, err := resident.Call(ctx, a.Home, resident.Ask{Do: resident.DoToken, Audience: audience, MinValid: int((least + time.Second - 1) / time.Second)})
-	if errors.Is(err, resident.ErrNoAgent) {
-		return a.Token(ctx, audience, least)
-	}
+	got, err := resident.Through(ctx, a, resident.Ask{Do: resident.DoToken, Audience: audience, MinValid: int((least + time.Second - 1) / time.Second)})
 	if err != nil {
 		return agent.Token{}, err
-	}
-	if got.Token == nil {
-		return agent.Token{}, errors.New("the agent's answer has no token")
 	}
 	return agent.Token{Value: got.Token.Value, Expires: got.Token.Expires}, nil
 }
