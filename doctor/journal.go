@@ -157,6 +157,8 @@ type Journal struct {
 	Services Services // nil where no repair stops or starts any
 	// step is called before each change on disk; tests fail there.
 	step func() error
+	// read is told of each reading of a tree; tests count there.
+	read func(path string)
 }
 
 const repairsDir = "repairs"
@@ -188,8 +190,9 @@ func (j *Journal) Read(file string) (Content, error) {
 // file is not what the repair was planned on. One that could not move what it
 // must is taken back at once.
 func (j *Journal) Apply(r Repair) (Entry, error) {
+	trees := &sums{read: j.read}
 	for _, a := range r.Aside {
-		now, err := TreeSum(a.Path)
+		now, err := trees.of(a.Path)
 		if err != nil {
 			return Entry{}, err
 		}
@@ -197,7 +200,7 @@ func (j *Journal) Apply(r Repair) (Entry, error) {
 			return Entry{}, fmt.Errorf("%s: %w", a.Path, ErrChanged)
 		}
 	}
-	return j.apply(r, "", func(id string) ([]Moved, error) {
+	return j.apply(r, "", trees, func(id string) ([]Moved, error) {
 		var moves []Moved
 		for _, a := range r.Aside {
 			moves = append(moves, Moved{Path: a.Path, Out: aside(a.Path, id), OutSum: a.Sum})
@@ -208,7 +211,7 @@ func (j *Journal) Apply(r Repair) (Entry, error) {
 
 // apply writes an entry and carries it out; moves plans what is moved, once the
 // entry's number is known.
-func (j *Journal) apply(r Repair, undoes string, moves func(id string) ([]Moved, error)) (Entry, error) {
+func (j *Journal) apply(r Repair, undoes string, trees *sums, moves func(id string) ([]Moved, error)) (Entry, error) {
 	for _, c := range r.Changes {
 		now, err := j.Read(c.File)
 		if err != nil {
@@ -232,7 +235,7 @@ func (j *Journal) apply(r Repair, undoes string, moves func(id string) ([]Moved,
 	if err := j.write(&e, r.Changes); err != nil {
 		return e, err
 	}
-	return e, j.finish(&e)
+	return e, j.finish(&e, trees)
 }
 
 // next is the number of the next entry.
@@ -295,8 +298,8 @@ func (j *Journal) save(dir string, e Entry) error {
 // finish brings every file to what the entry wants, and marks it done. Files
 // that are there already are left; so it can be run again after any interruption.
 // Nothing is touched when a file is neither what it was nor what it becomes.
-func (j *Journal) finish(e *Entry) error {
-	if err := movable(e.Moves); err != nil {
+func (j *Journal) finish(e *Entry, trees *sums) error {
+	if err := movable(e.Moves, trees); err != nil {
 		return err
 	}
 	todo, err := j.unchanged(e)
@@ -307,7 +310,7 @@ func (j *Journal) finish(e *Entry) error {
 		return j.takeBack(e, nil, err)
 	}
 	for i, m := range e.Moves {
-		if err := j.move(m); err != nil {
+		if err := j.move(m, trees); err != nil {
 			return j.takeBack(e, e.Moves[:i+1], err)
 		}
 	}
@@ -324,7 +327,7 @@ func (j *Journal) finish(e *Entry) error {
 	}
 	for i, m := range e.Moves { // a program that was stopped has written its last words
 		if m.Out != "" {
-			if e.Moves[i].OutSum, err = TreeSum(m.Out); err != nil {
+			if e.Moves[i].OutSum, err = trees.of(m.Out); err != nil {
 				return err
 			}
 		}
@@ -482,7 +485,7 @@ func (j *Journal) Resume() ([]Entry, error) {
 		if e.State != begun {
 			continue
 		}
-		err := j.finish(&e)
+		err := j.finish(&e, &sums{read: j.read})
 		if errors.Is(err, ErrChanged) {
 			e.State = left
 			err = errors.Join(j.start(&e), j.save(j.Kept(e), e))
@@ -544,7 +547,8 @@ func (j *Journal) Undo(id string) (Entry, error) {
 		}
 		r.Changes = append(r.Changes, Change{File: c.File, Before: after, After: before})
 	}
-	return j.apply(r, e.ID, func(id string) ([]Moved, error) { return back(e.Moves, id) })
+	trees := &sums{read: j.read}
+	return j.apply(r, e.ID, trees, func(id string) ([]Moved, error) { return back(e.Moves, id, trees) })
 }
 
 // kept reads a content that the journal holds, and sees that it is whole.

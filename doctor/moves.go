@@ -32,10 +32,10 @@ func (j *Journal) Aside(path string) (Aside, error) {
 func aside(path, id string) string { return path + ".readmit-" + id }
 
 // back plans the way back of moves, the last one first.
-func back(moves []Moved, id string) ([]Moved, error) {
+func back(moves []Moved, id string, trees *sums) ([]Moved, error) {
 	var out []Moved
 	for _, m := range slices.Backward(moves) {
-		now, err := TreeSum(m.Path)
+		now, err := trees.of(m.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -45,18 +45,18 @@ func back(moves []Moved, id string) ([]Moved, error) {
 		}
 		out = append(out, b)
 	}
-	return out, movable(out)
+	return out, movable(out, trees)
 }
 
 // movable returns ErrChanged unless each move is still to be made from what it
 // was planned on, or is made already, or half made.
-func movable(moves []Moved) error {
+func movable(moves []Moved, trees *sums) error {
 	for _, m := range moves {
 		out, in, path := exists(m.Out), exists(m.In), exists(m.Path)
 		changed := ""
 		switch {
 		case m.Out != "" && !out: // nothing is moved yet
-			sum, err := TreeSum(m.Path)
+			sum, err := trees.of(m.Path)
 			if err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ func movable(moves []Moved) error {
 			changed = m.Path
 		}
 		if m.In != "" && in {
-			sum, err := TreeSum(m.In)
+			sum, err := trees.of(m.In)
 			if err != nil {
 				return err
 			}
@@ -93,11 +93,12 @@ func exists(path string) bool {
 }
 
 // move makes what is left of a move.
-func (j *Journal) move(m Moved) error {
+func (j *Journal) move(m Moved, trees *sums) error {
 	if m.Out != "" && !exists(m.Out) {
 		if err := j.rename(m.Path, m.Out); err != nil {
 			return err
 		}
+		trees.moved(m.Path, m.Out)
 	}
 	if exists(m.In) {
 		return j.rename(m.In, m.Path)
