@@ -50,7 +50,7 @@ function newRow(a) {
   });
   const about = el("p", { class: "dim" });
   const failed = el("p", { class: "warn", hidden: true });
-  const li = el("li", {}, el("div", { class: "device" }, el("div", {}, el("p", {}, el("strong", { dir: "ltr" }, name(a.value))), about, failed), remove));
+  const li = el("li", {}, el("div", { class: "device" }, el("div", {}, el("p", {}, el("strong", { dir: "ltr" }, name(a.value))), about), remove), failed);
   let form;
   return { li, draw(now) {
     a = now;

@@ -14,11 +14,14 @@ function parts(a) {
 // shown as it is.
 function what(a) {
   const { base, reference, audience } = parts(a);
-  if (base === READ) return t("what.looked", { reference, audience: t(`audience.${audience}`) });
   const key = `what.${slug(base)}`;
   const said = has(key) ? t(key) : base;
-  return reference ? t("what.about", { what: said, reference }) : said;
+  if (!reference) return [said];
+  const [before, after] = (base === READ ? t("what.looked", { reference: HERE, audience: t(`audience.${audience}`) }) : t("what.about", { what: said, reference: HERE })).split(HERE);
+  return [before, el("span", { class: "ref", dir: "ltr" }, reference), after];
 }
+
+const HERE = "\0"; // where a reference goes, in one piece
 
 const READ = "explanation read";
 const looks = [READ, "recognised", "account looked up", "approval asked for"];
@@ -29,7 +32,7 @@ export const isRefused = (a) => a.outcome === "refused" || a.outcome === "unfini
 // line is what a row shows: what, how it ended and why; who, where, with what, when.
 export function line(a) {
   const cause = a.cause && has(`cause.${a.cause}`) ? t(`cause.${a.cause}`) : a.cause;
-  const title = el("p", {}, el("strong", {}, what(a)), " ", isLook(a) || a.outcome === "done" ? null : el("span", { class: `state ${a.outcome}` }, t(`outcome.${a.outcome}`)));
+  const title = el("p", {}, el("strong", {}, ...what(a)), " ", isLook(a) || a.outcome === "done" ? null : el("span", { class: `state ${a.outcome}` }, t(`outcome.${a.outcome}`)));
   const from = [a.device, a.client && software(a.client), a.address].filter(Boolean);
   return [
     title,

@@ -114,9 +114,9 @@ async function support() {
 function drawSupport(given, waiting) {
   $("support").hidden = given.length + waiting.length === 0;
   $("support-list").replaceChildren(
-    ...waiting.map((a) => el("li", {}, el("p", {}, t("support.asks", { agent: a.agent }), " ", el("a", { href: `/incident/${a.reference}`, dir: "ltr" }, a.reference)),
+    ...waiting.map((a) => el("li", {}, el("p", {}, t("support.asks", { agent: a.agent }), " ", el("a", { class: "ref", href: `/incident/${a.reference}`, dir: "ltr" }, a.reference)),
       el("p", { class: "go" }, button("support.approve", "", async () => { await on(entry, "/v1/approvals/approve", { reference: a.reference }); await support(); })))),
-    ...given.map((a) => el("li", {}, el("p", {}, t("support.sees"), " ", el("a", { href: `/incident/${a.reference}`, dir: "ltr" }, a.reference), " ", t("support.until", { when: when(a.expires) })),
+    ...given.map((a) => el("li", {}, el("p", {}, t("support.sees"), " ", el("a", { class: "ref", href: `/incident/${a.reference}`, dir: "ltr" }, a.reference), " ", t("support.until", { when: when(a.expires) })),
       el("p", { class: "go" }, button("support.revoke", "danger", async () => { await on(entry, "/v1/approvals/revoke", { reference: a.reference }); await support(); })))));
 }
 
