@@ -1,4 +1,4 @@
-# make run    builds and starts the account server on 127.0.0.1:4001, data in ./data
+# make run    builds and starts the account server, http://localhost:4001, data in ./data
 # make test   installs what the tests need and passes them all
 # make faults makes every cause in the running system and asks what it is called
 # make bench  measures the figures of docs/performance.md
@@ -32,7 +32,7 @@ systems: $(BUNDLE)
 	GOOS=windows GOARCH=amd64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-windows-amd64.exe ./cmd/readmit
 
 run: build
-	./bin/readmit serve --data data --listen 127.0.0.1:4001
+	./bin/readmit serve --data data --listen 127.0.0.1:4001 --url http://localhost:4001
 
 deps:
 	./scripts/deps.sh

@@ -63,7 +63,8 @@ const (
 // Server answers the public address and the operator's socket.
 type Server struct {
 	url      string
-	proxy    netip.Addr // whose word on client addresses counts; none when zero
+	names    map[string]string // see called
+	proxy    netip.Addr        // whose word on client addresses counts; none when zero
 	log      *slog.Logger
 	gate     *gate.Gate
 	store    store.Store
@@ -141,7 +142,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	*s = Server{
-		url: o.URL, proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
+		url: o.URL, names: names(o.URL), proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions, Desk: support},
 		recovery: back,
@@ -340,10 +341,10 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, path string, h hand
 	if err != nil {
 		return nil, err
 	}
-	seen, err := s.proofs.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.url + path, Body: body})
+	seen, err := s.proofs.Verify(r.Header.Get(api.HeaderProof), device.Expectation{Method: r.Method, URL: s.called(r) + path, Body: body})
 	if err != nil {
 		return nil, problem(http.StatusUnauthorized, api.BadRequest, api.ReasonUnsigned, "The message is not signed as it must be",
-			"Sign method, address ("+s.url+path+") and body with the device's key (docs/protocol.md, proofs).")
+			"Sign method, address ("+s.called(r)+path+") and body with the device's key (docs/protocol.md, proofs).")
 	}
 	switch err := s.nonces.Spend(seen.Nonce, seen.ID); {
 	case errors.Is(err, device.ErrStale), errors.Is(err, device.ErrReplayed):

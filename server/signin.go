@@ -17,10 +17,10 @@ import (
 	"readmit.dev/readmit/store"
 )
 
-func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 	d := opaque.DefaultStretch
 	s.answer(w, api.Hello{
-		Protocol: api.Protocol, URL: s.url, Time: s.gate.Now().UnixMilli(), Policy: s.gate.Policy(), Invited: !s.accounts.Open,
+		Protocol: api.Protocol, URL: s.called(r), Time: s.gate.Now().UnixMilli(), Policy: s.gate.Policy(), Invited: !s.accounts.Open,
 		Stretch: api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads},
 	}, nil)
 }
