@@ -31,7 +31,7 @@ var posts = []string{
 	api.PathRecoveryStart, api.PathRecoveryStatus, api.PathRecoverySend, api.PathRecoveryProve, api.PathRecoveryPasswordStart,
 	api.PathRecoveryPasswordFinish, api.PathRecoveryGiveUp, api.PathRecoveryCancel, api.PathRecoveryIdentifier, api.PathRecoveries, api.PathRecoveriesApprove,
 	api.PathRecoveriesCancel, api.PathRecoveryCodes, api.PathRecoveryCodeCount, api.PathExport, api.PathClose,
-	api.PathApprovals, api.PathApprovalsGive, api.PathApprovalsRevoke,
+	api.PathReceipts, api.PathApprovals, api.PathApprovalsGive, api.PathApprovalsRevoke,
 	api.PathDesk, api.PathDeskAccount, api.PathDeskAsk, api.PathDeskExplain, api.PathDeskAct, api.PathDeskAgree,
 }
 
