@@ -205,8 +205,8 @@ func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.I
 			if tokens[j], err = p.tokenFor(conns[at], one.audience); err != nil {
 				return err
 			}
-			if status, body, err := p.show(conns[j], one, tokens[j]); err != nil || status != http.StatusOK {
-				return fmt.Errorf("%s refuses a fresh token: %d %s, %w", one.name, status, body, errOr(err))
+			if err := p.untilTaken(conns[j], one, tokens[j]); err != nil {
+				return err
 			}
 		}
 		undo, err := n.one(i, at, conns[at], p)
@@ -273,6 +273,20 @@ func (p *person) show(c *conn, at place, token string) (int, []byte, error) {
 		return 0, nil, err
 	}
 	return c.get("/notes", token, proof...)
+}
+
+// untilTaken shows a fresh token until it is taken: of an account that was
+// disabled, the place has to hear first that it is no longer.
+func (p *person) untilTaken(c *conn, at place, token string) error {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		status, body, err := p.show(c, at, token)
+		if err == nil && status == http.StatusOK {
+			return nil
+		}
+		if err != nil || time.Since(began) > given {
+			return fmt.Errorf("%s refuses a fresh token: status %d, %s, %w", at.name, status, reason(body), errOr(err))
+		}
+	}
 }
 
 // untilRefused shows a token until it is refused, and once more.
