@@ -98,6 +98,18 @@ func (n *nodes) stop() error {
 	return errors.Join(failed...)
 }
 
+// cpu is the processor time that all nodes have used.
+func (n *nodes) cpu() (all time.Duration, err error) {
+	for _, one := range n.all {
+		used, err := one.serverProcess.cpu()
+		if err != nil {
+			return 0, err
+		}
+		all += used
+	}
+	return all, nil
+}
+
 // act is what an operator does with an account, at one node.
 func (one *node) act(path, account string) error {
 	return one.operate(path, api.AdminAccount{Account: account}, nil)
