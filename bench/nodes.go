@@ -154,21 +154,14 @@ func (n *nodes) addService(service, name string, push bool) (*serviceProcess, er
 	}
 	s := &serviceProcess{name: name, address: free.Addr().String(), stderr: &bytes.Buffer{}}
 	free.Close()
-	registered := struct {
-		Name     string `json:"name"`
-		Audience string `json:"audience"`
-		Push     string `json:"push,omitempty"`
-	}{Name: name, Audience: s.audience()}
+	registered := api.AdminServiceNew{Name: name, Audience: s.audience()}
 	secret := filepath.Join(n.dir, name+".secret")
 	flags := []string{"--issuer", n.public, "--audience", s.audience(), "--secret-file", secret, "--listen", s.address}
 	if push {
 		registered.Push, flags = s.audience()+"/signals", append(flags, "--push")
 	}
-	var credentials struct {
-		Secret string `json:"secret"`
-		Token  string `json:"push_token"`
-	}
-	if err := n.all[0].operate("/admin/services/add", registered, &credentials); err != nil {
+	var credentials api.AdminServiceAdded
+	if err := n.all[0].operate(api.AdminServiceAdd, registered, &credentials); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(secret, []byte(credentials.Secret+"\n"+credentials.Token+"\n"), 0o600); err != nil {
