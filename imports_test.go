@@ -91,7 +91,7 @@ var allowed = []struct {
 	{"passkey/virtual", ""},
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},
 	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident"},
-	{"bench", "agent api cause code device opaque policy resident"},
+	{"bench", "agent api cause code device opaque policy resident store/postgres/pgtest"},
 	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident store/postgres/pgtest"},
 }
 

@@ -30,10 +30,11 @@ func main() {
 // bench is one server under measurement.
 type bench struct {
 	binary  string
-	store   string // of the nodes in the part "spread"
+	store   string // of the three nodes
 	runs    int
 	seconds time.Duration
 	pairs   int
+	changes int
 	size    int
 	parts   []part
 	cores   cores
@@ -65,10 +66,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&b.binary, "readmit", "bin/readmit", "the `binary` to measure")
-	f.StringVar(&b.store, "store", "", "the `database` (postgres://…, empty) of three nodes, for the part spread; without it one node with a store of its own")
+	f.StringVar(&b.store, "store", "", "the empty `database` (postgres://…) of the three nodes; without it one is made")
 	f.IntVar(&accounts, "accounts", 1000, "`how many` accounts there are")
 	f.IntVar(&b.runs, "runs", 3, "`how many` runs; the one in the middle counts")
 	f.DurationVar(&b.seconds, "time", 4*time.Second, "`how long` each run is")
+	f.IntVar(&b.changes, "changes", changesWanted, "`how many` changes there are in a second, for the parts spread and nodes")
 	f.IntVar(&b.pairs, "pairs", 5000, "`how many` pairs of sign-ins are timed")
 	f.IntVar(&b.size, "size", 1_000_000, "`how many` accounts a large store has")
 	f.StringVar(&only, "only", "", "only the parts with these `names`, with commas: "+strings.Join(names(), ","))
@@ -78,7 +80,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.size < probed || b.seconds < time.Second {
+	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.changes < 1 || b.size < probed || b.seconds < time.Second {
 		return fmt.Errorf("want at least %d accounts, one run of a second, one pair and %d accounts in a large store", atOnce, probed)
 	}
 	var err error
@@ -179,6 +181,7 @@ var parts = []part{
 	{"page", (*bench).partPage},
 	{"start", (*bench).partStart},
 	{"spread", (*bench).partSpread},
+	{"nodes", (*bench).partNodes},
 	{"size", (*bench).partSize},
 }
 

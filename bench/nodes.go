@@ -34,9 +34,9 @@ type node struct {
 }
 
 // startNodes starts one node on an embedded store, or three on the database
-// that the program was given.
-func (b *bench) startNodes() (n *nodes, err error) {
-	n = &nodes{dir: filepath.Join(b.data, "nodes")}
+// that is given.
+func (b *bench) startNodes(store string) (n *nodes, err error) {
+	n = &nodes{dir: filepath.Join(b.data, fmt.Sprintf("nodes-%t", store != ""))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.stop())
@@ -47,13 +47,13 @@ func (b *bench) startNodes() (n *nodes, err error) {
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
 		return n, err
 	}
-	if b.store != "" {
+	if store != "" {
 		count = 3
 		key := filepath.Join(n.dir, "master.key")
 		if out, err := exec.Command(b.binary, "admin", "key", "new", key).CombinedOutput(); err != nil {
 			return n, fmt.Errorf("readmit admin key new: %w: %s", err, out)
 		}
-		config += fmt.Sprintf("store = %q\nmaster_key = %q\n", b.store, key)
+		config += fmt.Sprintf("store = %q\nmaster_key = %q\n", store, key)
 	}
 	file := filepath.Join(n.dir, "readmit.toml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

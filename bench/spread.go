@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 const (
 	// changesWanted is how many changes there are in a second, those that are
-	// watched among them.
+	// watched beside them, unless another number is asked for.
 	changesWanted = 500
 	// watchers is how many changes are watched at a time: each until every
 	// place has refused.
@@ -40,10 +41,31 @@ type place struct {
 	took     []time.Duration
 }
 
-// partSpread makes changes and watches how long each place takes a token from
+// partSpread is one node on a store of its own.
+func (b *bench) partSpread() error { return b.spreading("") }
+
+// partNodes is three nodes on one PostgreSQL: the one that was named, or one
+// that is made for it and waits for the disk.
+func (b *bench) partNodes() (err error) {
+	if b.store != "" {
+		return b.spreading(b.store)
+	}
+	c, err := pgtest.Start("fsync=on", "synchronous_commit=on", "full_page_writes=on")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Stop()) }()
+	name, err := c.Database()
+	if err != nil {
+		return err
+	}
+	return b.spreading(c.URL(name))
+}
+
+// spreading makes changes and watches how long each place takes a token from
 // before.
-func (b *bench) partSpread() (err error) {
-	n, err := b.startNodes()
+func (b *bench) spreading(store string) (err error) {
+	n, err := b.startNodes(store)
 	if err != nil {
 		return err
 	}
@@ -69,6 +91,7 @@ func (b *bench) partSpread() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), spreadTime)
 	defer cancel()
 	var changes atomic.Int64
+	var away unavailable
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed []error
@@ -88,11 +111,11 @@ func (b *bench) partSpread() (err error) {
 	began := time.Now()
 	share := len(crowd) / changers
 	for i := range changers {
-		all.Go(func() { fails(n.change(ctx, crowd[i*share:(i+1)*share], i, &changes)) })
+		all.Go(func() { fails(n.change(ctx, crowd[i*share:(i+1)*share], i, b.changes, &changes, &away)) })
 	}
 	for i := range watchers {
 		all.Go(func() {
-			fails(n.watch(ctx, watched[i], i, &changes, func(p int, d time.Duration) {
+			fails(n.watch(ctx, watched[i], i, &changes, &away, func(p int, d time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()
 				places[p].took = append(places[p].took, d)
@@ -108,29 +131,29 @@ func (b *bench) partSpread() (err error) {
 	if err != nil {
 		return err
 	}
-	b.spread(len(n.all), places, float64(changes.Load())/took, (after-busy).Seconds()/took)
+	b.spread(store != "", places, float64(changes.Load())/took, (after-busy).Seconds()/took, away.Load())
 	return nil
 }
 
-func (b *bench) spread(nodes int, places []place, rate, busy float64) {
-	store := "SQLite"
-	if b.store != "" {
-		store = "PostgreSQL"
+func (b *bench) spread(shared bool, places []place, rate, busy float64, away int64) {
+	of := "one node, SQLite: "
+	if shared {
+		of = "three nodes, PostgreSQL: "
 	}
 	b.rows = append(b.rows, row{
-		What: fmt.Sprintf("changes, %d node(s), %s", nodes, store), Wanted: fmt.Sprintf("%d/s", changesWanted), Measured: rate, Unit: "/s", Good: rate >= changesWanted*0.98,
-		Note: fmt.Sprintf("accounts disabled and enabled by the operator, signed out everywhere; all nodes busy %.0f%% of a core; three services", 100*busy),
+		What: of + "changes", Wanted: fmt.Sprintf("%d/s", b.changes), Measured: rate, Unit: "/s", Good: rate >= float64(b.changes)*0.98,
+		Note: fmt.Sprintf("accounts disabled and enabled by the operator, signed out everywhere; all nodes busy %.0f%% of a core; three services; %d answers that a node or service could not tell", 100*busy, away),
 	})
 	for _, p := range places {
 		slices.Sort(p.took)
 		last := len(p.took) - 1
 		if last < 0 {
-			b.rows = append(b.rows, row{What: "change to refusal, " + p.name, Wanted: "some", Unit: "changes"})
+			b.rows = append(b.rows, row{What: of + "refused at " + p.name, Wanted: "some", Unit: "changes"})
 			continue
 		}
 		note := fmt.Sprintf("%d changes watched, the slowest %.0f ms", len(p.took), ms(p.took[last]))
-		b.below("change to refusal, "+p.name+", p50", 100, ms(p.took[last/2]), "ms", note)
-		b.below("change to refusal, "+p.name+", p99", 1000, ms(p.took[last*99/100]), "ms", "")
+		b.below(of+"refused at "+p.name+", p50", 100, ms(p.took[last/2]), "ms", note)
+		b.below(of+"refused at "+p.name+", p99", 1000, ms(p.took[last*99/100]), "ms", "")
 	}
 }
 
@@ -169,8 +192,8 @@ func (n *nodes) people() (watched []*person, crowd []string, err error) {
 
 // change disables and enables accounts, at all nodes in turn, at its share of
 // the wanted rate.
-func (n *nodes) change(ctx context.Context, crowd []string, who int, changes *atomic.Int64) error {
-	every := time.Second * changers / changesWanted
+func (n *nodes) change(ctx context.Context, crowd []string, who, rate int, changes *atomic.Int64, busy *unavailable) error {
+	every := time.Second * changers / time.Duration(rate)
 	began := time.Now()
 	for i := 0; ; i++ {
 		// One that fell behind catches up.
@@ -185,7 +208,7 @@ func (n *nodes) change(ctx context.Context, crowd []string, who int, changes *at
 		if i/len(crowd)%2 == 1 {
 			path = api.AdminEnable
 		}
-		if err := n.all[(who+i)%len(n.all)].act(path, crowd[i%len(crowd)]); err != nil {
+		if err := busy.patient(func() error { return n.all[(who+i)%len(n.all)].act(path, crowd[i%len(crowd)]) }); err != nil {
 			return err
 		}
 		changes.Add(1)
@@ -195,7 +218,7 @@ func (n *nodes) change(ctx context.Context, crowd []string, who int, changes *at
 // watch makes one change after the other of a person, and reports for each
 // place how long after the change was acknowledged a token from before it was
 // refused for the first time.
-func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.Int64, report func(int, time.Duration)) error {
+func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.Int64, busy *unavailable, report func(int, time.Duration)) error {
 	places := n.places()
 	conns := make([]*conn, len(places))
 	for i, one := range places {
@@ -213,16 +236,19 @@ func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.I
 	for i := 0; ctx.Err() == nil; i++ {
 		at := (who + i) % len(n.all)
 		for j, one := range places {
-			var err error
-			if tokens[j], err = p.tokenFor(conns[at], one.audience); err != nil {
+			err := busy.patient(func() (err error) {
+				tokens[j], err = p.tokenFor(conns[at], one.audience)
+				return err
+			})
+			if err != nil {
 				return err
 			}
-			if err := p.untilTaken(conns[j], one, tokens[j]); err != nil {
+			if err := busy.untilTaken(p, conns[j], one, tokens[j]); err != nil {
 				return err
 			}
 		}
-		undo, err := n.one(i, at, conns[at], p)
-		if err != nil {
+		change, undo := n.one(i, at, conns[at], p)
+		if err := busy.patient(change); err != nil {
 			return err
 		}
 		acknowledged := time.Now()
@@ -232,7 +258,7 @@ func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.I
 		for j, one := range places {
 			all.Go(func() {
 				var took time.Duration
-				if took, failed[j] = p.untilRefused(conns[j], one, tokens[j], acknowledged); failed[j] == nil {
+				if took, failed[j] = busy.untilRefused(p, conns[j], one, tokens[j], acknowledged); failed[j] == nil {
 					report(j, took)
 				}
 			})
@@ -241,7 +267,7 @@ func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.I
 		if err := errors.Join(failed...); err != nil {
 			return err
 		}
-		if err := undo(); err != nil {
+		if err := busy.patient(undo); err != nil {
 			return err
 		}
 	}
@@ -257,15 +283,31 @@ func errOr(err error) error {
 	return err
 }
 
-// one makes the i-th change of a person at a node, and returns what undoes it.
-func (n *nodes) one(i, at int, c *conn, p *person) (undo func() error, err error) {
+// one is the i-th change of a person at a node, and what undoes it.
+func (n *nodes) one(i, at int, c *conn, p *person) (change, undo func() error) {
 	if i%2 == 0 {
-		enable := func() error { return n.all[at].act(api.AdminEnable, p.id) }
-		return enable, n.all[at].act(api.AdminDisable, p.id)
+		return func() error { return n.all[at].act(api.AdminDisable, p.id) }, func() error { return n.all[at].act(api.AdminEnable, p.id) }
 	}
-	var out api.SignedOut
-	again := func() error { return p.signIn(c) }
-	return again, call(c, p.key, api.PathSignOutAll, api.Signed{Session: p.session}, &out)
+	return func() error {
+		var out api.SignedOut
+		return call(c, p.key, api.PathSignOutAll, api.Signed{Session: p.session}, &out)
+	}, func() error { return p.signIn(c) }
+}
+
+// unavailable counts how often a place said that it could not tell: what
+// neither takes a token nor refuses it is asked again.
+type unavailable struct{ atomic.Int64 }
+
+// patient repeats what a node cannot do now.
+func (u *unavailable) patient(do func() error) error {
+	for began := time.Now(); ; time.Sleep(look) {
+		err := do()
+		var p *api.Problem
+		if !errors.As(err, &p) || p.Code != api.Unavailable || time.Since(began) > given {
+			return err
+		}
+		u.Add(1)
+	}
 }
 
 // tokenFor gets a token for a place.
@@ -289,7 +331,7 @@ func (p *person) show(c *conn, at place, token string) (int, []byte, error) {
 
 // untilTaken shows a fresh token until it is taken: of an account that was
 // disabled, the place has to hear first that it is no longer.
-func (p *person) untilTaken(c *conn, at place, token string) error {
+func (u *unavailable) untilTaken(p *person, c *conn, at place, token string) error {
 	for began := time.Now(); ; time.Sleep(look) {
 		status, body, err := p.show(c, at, token)
 		if err == nil && status == http.StatusOK {
@@ -302,7 +344,7 @@ func (p *person) untilTaken(c *conn, at place, token string) error {
 }
 
 // untilRefused shows a token until it is refused, and once more.
-func (p *person) untilRefused(c *conn, at place, token string, from time.Time) (time.Duration, error) {
+func (u *unavailable) untilRefused(p *person, c *conn, at place, token string, from time.Time) (time.Duration, error) {
 	for {
 		status, body, err := p.show(c, at, token)
 		took := time.Since(from)
@@ -310,6 +352,10 @@ func (p *person) untilRefused(c *conn, at place, token string, from time.Time) (
 		case err != nil:
 			return 0, fmt.Errorf("%s: %w", at.name, err)
 		case status == http.StatusOK && took < given:
+			time.Sleep(look)
+			continue
+		case status == http.StatusServiceUnavailable && took < given:
+			u.Add(1)
 			time.Sleep(look)
 			continue
 		case status == http.StatusOK:
