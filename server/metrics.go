@@ -114,6 +114,20 @@ func (s *spreading) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// sent shows what was sent to a store that is elsewhere.
+func (m *metrics) sent(counts func() (roundTrips, statements, retries int64)) {
+	for _, c := range []struct {
+		name, help string
+		of         func() int64
+	}{
+		{"readmit_store_round_trips_total", "Round trips to the store.", func() int64 { n, _, _ := counts(); return n }},
+		{"readmit_store_statements_total", "Statements sent to the store.", func() int64 { _, n, _ := counts(); return n }},
+		{"readmit_store_retries_total", "Transactions run again, mostly because they met another.", func() int64 { _, _, n := counts(); return n }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, func() float64 { return float64(c.of()) }))
+	}
+}
+
 func (m *metrics) observe(path string, status int, took time.Duration) {
 	m.calls.WithLabelValues(path, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(path).Observe(took.Seconds())

@@ -131,6 +131,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	m := newMetrics()
 	outbox := &message.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Senders: o.Senders, Log: o.Log, Observed: m.message}
 	m.waiting(outbox)
+	if far, ok := o.Copied.(interface {
+		Counts() (roundTrips, statements, retries int64)
+	}); ok {
+		m.sent(far.Counts)
+	}
 	in.Notices = outbox
 	back := &recovery.Service{
 		Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox,

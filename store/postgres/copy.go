@@ -128,15 +128,11 @@ func (s *Store) BeginMove(ctx context.Context, from string) error {
 		t := tx.(*sqltx.Tx)
 		_, err := t.Moving()
 		if errors.Is(err, store.ErrNotFound) {
-			keys, kerr := t.Keys()
-			accounts, aerr := t.Accounts()
-			if err := errors.Join(kerr, aerr); err != nil {
-				return err
-			}
-			if len(keys)+len(accounts) > 0 {
+			// A server makes its keys before anything else.
+			var keys []store.SealedKey
+			if keys, err = t.Keys(); len(keys) > 0 {
 				return ErrTaken
 			}
-			err = nil
 		}
 		if err != nil {
 			return err

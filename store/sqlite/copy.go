@@ -81,7 +81,9 @@ func plain(v any, of *sql.ColumnType) (any, error) {
 		if of.DatabaseTypeName() == "BLOB" {
 			return []byte{}, nil
 		}
-	case []byte, int64, string:
+	case []byte:
+		return append([]byte{}, v...), nil
+	case int64, string:
 		return v, nil
 	}
 	return nil, fmt.Errorf("a value of type %T", v)
