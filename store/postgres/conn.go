@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"readmit.dev/readmit/store/internal/rows"
 	"readmit.dev/readmit/store/internal/sqltx"
 )
 
@@ -21,6 +22,8 @@ const (
 	// the next read or with COMMIT. A write that proves otherwise fails there,
 	// and all is run again in mode exact.
 	ahead mode = iota
+	// fresh is ahead without anything remembered from before.
+	fresh
 	// exact: each write is sent at once, so that its outcome can be told.
 	exact
 	// alone: a View whose reads are the first one and those that belong to it.
@@ -38,6 +41,7 @@ const (
 	conflict        // with one that ran beside it
 	exactly         // a write's outcome was taken wrongly
 	more            // a View read more than was fetched
+	afresh          // what was remembered no longer holds
 	reconnect       // the connection was gone before anything was committed
 )
 
@@ -64,6 +68,11 @@ type transaction struct {
 	waiting []call
 	memory  map[string]*memory
 	again   again
+
+	found    string // the account that Find led to
+	enrolled string // the same, once one of its devices was asked for that is enrolled
+	checks   []call // that what was remembered still holds; they go first
+	guessed  bool   // something remembered was used
 }
 
 // call is a statement with its arguments.
@@ -151,6 +160,16 @@ func (c *conn) QueryContext(_ context.Context, query string, args []driver.Named
 	if r, ok := t.recall(s.name, in); ok {
 		return &fetched{r: r}, nil
 	}
+	if s.name == "Subject" && t.mode == ahead && !t.begun && len(t.waiting) == 0 {
+		id := in[0].([]byte)
+		if m, ok := c.store.recent.take(string(id)); ok {
+			t.guessed = true
+			t.checks = []call{{subjectUnchanged, []any{id, m.rows[0]}}, {devicesUnchanged, []any{id, m.rows[1]}}}
+			t.memory[key("Subject", in)] = &memory{s, m.subject}
+			t.memory[key("Devices", in)] = &memory{c.store.statements.of(rows.TextDevices), m.devices}
+			return &fetched{r: m.subject}, nil
+		}
+	}
 	if t.mode == alone && t.begun {
 		t.again = more
 		return nil, errClosed
@@ -172,6 +191,11 @@ func (c *conn) QueryContext(_ context.Context, query string, args []driver.Named
 	t.waiting = t.waiting[:0]
 	own := list[first]
 	t.memory[key(s.name, in)] = &memory{s, own}
+	if s.name == "Find" {
+		if of := found(in, own); of != nil {
+			t.found = string(of[0].([]byte))
+		}
+	}
 	for i, w := range with {
 		if as := w.as(in, own); as != nil {
 			s := c.store.statements.of(w.shared)
@@ -190,25 +214,37 @@ func (c *conn) opening() []call {
 	if c.at.mode == alone || c.at.mode == snapshot {
 		return []call{{text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}
 	}
-	return []call{{text: "BEGIN ISOLATION LEVEL SERIALIZABLE"}}
+	return append([]call{{text: "BEGIN ISOLATION LEVEL SERIALIZABLE"}}, c.at.checks...)
 }
 
 // commit sends what waits and ends the transaction.
-func (c *conn) commit() error {
+func (c *conn) commit() (err error) {
 	t := c.at
-	if !t.begun && len(t.waiting) == 0 || t.sent {
+	if !t.begun && len(t.waiting) == 0 && !t.guessed || t.sent {
 		return nil
 	}
-	calls := append(append(c.opening(), t.waiting...), call{text: "COMMIT"})
+	calls := append(c.opening(), t.waiting...)
+	keep := len(calls)
+	if t.enrolled != "" {
+		of := []any{[]byte(t.enrolled)}
+		calls = append(calls, call{rows.TextSubject, of}, call{rows.TextDevices, of}, call{subjectText, of}, call{devicesText, of})
+	}
+	calls = append(calls, call{text: "COMMIT"})
 	t.sent = true
 	list, err := c.roundTrip(calls)
 	if err != nil {
 		return c.lost(err)
 	}
+	defer func() {
+		if err == nil && t.enrolled != "" {
+			left := list[keep:]
+			c.store.recent.keep(t.enrolled, remembered{time.Now(), left[0], left[1], [2]string{left[2].rows[0][0].(string), left[3].rows[0][0].(string)}})
+		}
+	}()
 	if tag := list[len(list)-1].tag; tag != "COMMIT" {
-		return c.lost(errors.New("the database answered COMMIT with " + tag))
+		err = c.lost(errors.New("the database answered COMMIT with " + tag))
 	}
-	return nil
+	return err
 }
 
 // end gives the connection back with no transaction on it.
@@ -248,7 +284,9 @@ func (c *conn) lost(err error) error {
 		if !t.sent || t.mode == alone {
 			t.again = reconnect
 		}
-	case t.mode == ahead && (e.Code[:2] == classData || e.Code[:2] == classConstraint):
+	case t.guessed && e.Code[:2] == classData:
+		t.again = afresh
+	case t.writesAhead() && (e.Code[:2] == classData || e.Code[:2] == classConstraint):
 		t.again = exactly
 	}
 	return err
@@ -346,4 +384,8 @@ func (c *conn) Close() error {
 }
 
 // assumed reports whether a write's outcome was told before it was known.
-func (t *transaction) assumed() bool { return t.mode == ahead && len(t.waiting) > 0 }
+func (t *transaction) assumed() bool {
+	return t.writesAhead() && (len(t.waiting) > 0 || t.guessed && !t.begun)
+}
+
+func (t *transaction) writesAhead() bool { return t.mode == ahead || t.mode == fresh }

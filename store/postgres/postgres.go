@@ -82,6 +82,7 @@ type Store struct {
 	db         *sql.DB
 	limits     limits
 	statements statements
+	recent     recent
 	counts     struct{ trips, statements, retries atomic.Int64 }
 
 	slots   chan struct{} // one for each connection
@@ -288,6 +289,8 @@ func (s *Store) run(ctx context.Context, m mode, f func(store.Tx) error) error {
 			return err
 		case exactly:
 			m = exact
+		case afresh:
+			m = fresh
 		case more:
 			m = snapshot
 		case reconnect:
@@ -350,8 +353,12 @@ func (s *Store) once(ctx context.Context, m mode, crowd bool, f func(store.Tx) e
 		return err, at.again
 	case t.Fault != nil:
 		return advise(t.Fault, s.address), never
-	case err != nil && m == ahead && at.assumed():
-		// It was told that its writes went well, and may have failed for that.
+	case err != nil && at.assumed():
+		// It was told that its writes went well, or what was true a moment ago,
+		// and may have failed for that.
+		if at.guessed {
+			return err, afresh
+		}
 		return err, exactly
 	case err != nil:
 		return err, never

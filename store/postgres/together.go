@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strings"
 
 	"readmit.dev/readmit/store"
@@ -71,6 +72,9 @@ func account(_ []any, r result) []any {
 	return []any{r.rows[0][1]}
 }
 
+// removedColumn is where a device's row says when it was removed.
+var removedColumn = slices.Index(strings.Split(strings.Fields(strings.ReplaceAll(strings.SplitN(rows.TextDevices, "SELECT ", 2)[1], ", ", ","))[0], ","), "removed")
+
 // key names a read in a transaction's memory.
 func key(name string, args []any) string {
 	b := []byte(name)
@@ -102,8 +106,12 @@ func (t *transaction) recall(name string, args []any) (result, bool) {
 	}
 	r := result{columns: m.r.columns}
 	for _, row := range m.r.rows {
-		if bytes.Equal(row[1].([]byte), args[1].([]byte)) {
-			r.rows = [][]driver.Value{row}
+		if !bytes.Equal(row[1].([]byte), args[1].([]byte)) {
+			continue
+		}
+		r.rows = [][]driver.Value{row}
+		if t.found == string(args[0].([]byte)) && row[removedColumn] == int64(0) {
+			t.enrolled = t.found
 		}
 	}
 	return r, true

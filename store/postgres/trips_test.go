@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -102,6 +103,21 @@ func TestRoundTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 	session := byte(10)
+	last := func(tx store.Tx) error {
+		if _, err := tx.Subject(a.ID); err != nil {
+			return err
+		}
+		if _, err := tx.Device(a.ID, d.Thumbprint); err != nil {
+			return err
+		}
+		if err := tx.Supersede(a.ID, d.ID, store.ID{session}, now); err != nil {
+			return err
+		}
+		if err := tx.AddSession(store.Session{ID: store.ID{session}, Account: a.ID, Device: d.ID, Created: now, LastUsed: now}); err != nil {
+			return err
+		}
+		return tx.SaveDeviceHot(a.ID, d.ID, d.Hot)
+	}
 	for _, c := range []struct {
 		what string
 		want int64
@@ -109,23 +125,17 @@ func TestRoundTrips(t *testing.T) {
 	}{
 		{"sign-in, first message", 2, func() error { return s.Update(t.Context(), start(a.Key, true)) }},
 		{"sign-in, first message, unknown name", 2, func() error { return s.Update(t.Context(), start(store.Key{99}, false)) }},
-		{"sign-in, last message", 2, func() error {
+		{"sign-in, last message at another node", 2, func() error {
 			session++
-			return s.Update(t.Context(), func(tx store.Tx) error {
-				if _, err := tx.Subject(a.ID); err != nil {
-					return err
-				}
-				if _, err := tx.Device(a.ID, d.Thumbprint); err != nil {
-					return err
-				}
-				if err := tx.Supersede(a.ID, d.ID, store.ID{session}, now); err != nil {
-					return err
-				}
-				if err := tx.AddSession(store.Session{ID: store.ID{session}, Account: a.ID, Device: d.ID, Created: now, LastUsed: now}); err != nil {
-					return err
-				}
-				return tx.SaveDeviceHot(a.ID, d.ID, d.Hot)
-			})
+			s.recent.take(string(a.ID[:]))
+			return s.Update(t.Context(), last)
+		}},
+		{"whole sign-in on an enrolled device", 3, func() error {
+			session++
+			if err := s.Update(t.Context(), start(a.Key, true)); err != nil {
+				return err
+			}
+			return s.Update(t.Context(), last)
 		}},
 		{"refresh", 1, func() error {
 			return s.View(t.Context(), func(tx store.Tx) error {
@@ -167,5 +177,129 @@ func TestRoundTrips(t *testing.T) {
 		if now, _, _ := s.Counts(); now-own != c.want {
 			t.Errorf("%s: %d were counted, want %d", c.what, now-own, c.want)
 		}
+	}
+}
+
+// What a node remembers of an account does not hold where another node has
+// changed it: not for what is read, and not for an error that comes of it.
+func TestRememberedIsChecked(t *testing.T) {
+	c := empty(t)
+	one, other := openIn(t, c), openIn(t, c)
+	a := store.Subject{ID: store.ID{1}, Key: store.Key{2}, Identifier: "a@example.org", Record: make([]byte, 192), Epoch: 1}
+	d := store.Device{Account: a.ID, Thumbprint: store.Thumbprint{3}, ID: store.ID{4}, Enrolled: time.Now()}
+	do := func(s *Store, f func(store.Tx) error) {
+		t.Helper()
+		if err := s.Update(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(one, func(tx store.Tx) error {
+		if err := tx.AddSubject(a); err != nil {
+			return err
+		}
+		return tx.AddDevice(d)
+	})
+	remember := func() {
+		t.Helper()
+		do(one, func(tx store.Tx) error {
+			b, err := tx.Find(a.Key, store.StandKey(a.Key))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Device(b.ID, d.Thumbprint); err != nil {
+				return err
+			}
+			return tx.SaveSubjectHot(b.ID, b.Hot)
+		})
+		if len(one.recent.known[0]) != 1 {
+			t.Fatal("nothing is remembered")
+		}
+	}
+	change := map[string]func(store.Tx) error{
+		"epoch": func(tx store.Tx) error { a.Epoch++; return tx.SaveSubject(a) },
+		"hot":   func(tx store.Tx) error { a.Hot.CodeFailures++; return tx.SaveSubjectHot(a.ID, a.Hot) },
+		"device": func(tx store.Tx) error {
+			d.Name += "x"
+			return tx.SaveDevice(d)
+		},
+		"another device": func(tx store.Tx) error {
+			return tx.AddDevice(store.Device{Account: a.ID, Thumbprint: store.Thumbprint{9}, ID: store.ID{9}, Enrolled: time.Now()})
+		},
+		"nothing": func(store.Tx) error { return nil },
+	}
+	mine := errors.New("the function's own")
+	for what, f := range change {
+		for _, fails := range []bool{false, true} {
+			for _, writes := range []bool{false, true} {
+				remember()
+				do(other, f)
+				var got store.Subject
+				var devices []store.Device
+				runs := 0
+				err := one.Update(t.Context(), func(tx store.Tx) (err error) {
+					runs++
+					if got, err = tx.Subject(a.ID); err != nil {
+						return err
+					}
+					if devices, err = tx.Devices(a.ID); err != nil {
+						return err
+					}
+					if writes {
+						got.Hot.StrangerFailures++
+						a.Hot.StrangerFailures = got.Hot.StrangerFailures
+						if err := tx.SaveSubjectHot(a.ID, got.Hot); err != nil {
+							return err
+						}
+					}
+					if fails {
+						return mine
+					}
+					return nil
+				})
+				if fails != errors.Is(err, mine) || !fails && err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				if fails && writes {
+					a.Hot.StrangerFailures--
+				}
+				if got.Epoch != a.Epoch || got.Hot.CodeFailures != a.Hot.CodeFailures || devices[0].Name != d.Name {
+					t.Errorf("%s: it saw what was before", what)
+				}
+				if what == "another device" {
+					if len(devices) != 2 {
+						t.Errorf("%s: %d devices", what, len(devices))
+					}
+					do(other, func(tx store.Tx) error {
+						return tx.SaveDevice(store.Device{Account: a.ID, ID: store.ID{9}, Removed: time.Now()})
+					})
+				}
+				if what == "nothing" && !fails && runs != 1 {
+					t.Errorf("nothing was changed, and it ran %d times", runs)
+				}
+			}
+		}
+	}
+}
+
+// Nothing is remembered of an account for who is not enrolled: see recent.
+func TestStrangersAreNotRemembered(t *testing.T) {
+	s := openIn(t, empty(t))
+	for _, key := range []store.Key{{2}, store.GhostKey(3)} {
+		err := s.Update(t.Context(), func(tx store.Tx) error {
+			a, err := tx.Find(key, store.StandKey(key))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Device(a.ID, store.Thumbprint{1}); !errors.Is(err, store.ErrNotFound) {
+				return errors.New("a device was found")
+			}
+			return tx.SaveSubjectHot(a.ID, a.Hot)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.recent.known[0]) != 0 {
+		t.Error("something is remembered")
 	}
 }
