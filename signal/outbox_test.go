@@ -420,7 +420,7 @@ func TestServices(t *testing.T) {
 		{"", "a", "", signal.ErrServiceName}, {"a b", "a", "", signal.ErrServiceName}, {"-a", "a", "", signal.ErrServiceName}, {"a\x1b", "a", "", signal.ErrServiceName},
 		{"shop", "", "", signal.ErrAudience}, {"shop", "a b", "", signal.ErrAudience},
 		{"shop", "a", "shop.example.org", signal.ErrPush}, {"shop", "a", "ftp://shop.example.org", signal.ErrPush}, {"shop", "a", "https://user:planted@shop.example.org", signal.ErrPush},
-		{"shop", "a", "http://shop.example.org", signal.ErrPush}, {"shop", "a", "https://shop.example.org/#x", signal.ErrPush},
+		{"shop", "a", "http://shop.example.org", signal.ErrPlain}, {"shop", "a", "https://shop.example.org/#x", signal.ErrPush},
 	} {
 		if _, err := w.node.outbox.Add(t.Context(), c.name, c.audience, c.push, never); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v", c, err)

@@ -49,7 +49,7 @@ only the user who runs the server can open.`,
 		on("disable", "Refuse every way into an account until it is enabled", api.AdminDisable, "is disabled"),
 		on("enable", "Let an account in again", api.AdminEnable, "is enabled"),
 		on("unlock", "Forget an account's failures, and lift its locks", api.AdminUnlock, "is unlocked"),
-		newDeskCommand(e, call), newAdminExplainCommand(e, call), newAdminActivityCommand(e, call), newAccountsCommand(e, call), newAdminKeyCommand(e), newBackupCommand(e, &data), newRestoreCommand(e, &data), newMoveCommand(e),
+		newDeskCommand(e, call), newServiceCommand(e, call), newAdminExplainCommand(e, call), newAdminActivityCommand(e, call), newAccountsCommand(e, call), newAdminKeyCommand(e), newBackupCommand(e, &data), newRestoreCommand(e, &data), newMoveCommand(e),
 	)
 	return c
 }

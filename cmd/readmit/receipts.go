@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"readmit.dev/readmit/api"
+)
+
+// newReceiptsCommand shows an owner which service has which change.
+func newReceiptsCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "receipts [EPOCH]",
+		Short: "Show which services have heard of the account's changes",
+		Long: `Show the account's changes, newest first, and for each service whether it has the
+news: delivered, or applied, where the service says that it acts on it; or since
+when it waits, and why. EPOCH, the number of a change, shows that one alone.`,
+		Example: "  readmit receipts\n  readmit receipts 7 --json",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			n, err := strconv.ParseInt(args[0], 10, 64)
+			if len(args) > 1 || err != nil || n < 1 {
+				return fmt.Errorf("%s takes the number of one change (see: readmit receipts)", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			var epoch int64
+			if len(args) == 1 {
+				epoch, _ = strconv.ParseInt(args[0], 10, 64)
+			}
+			out, err := a.Receipts(cmd.Context(), epoch)
+			if err != nil {
+				return err
+			}
+			return e.data(out, func(w io.Writer) {
+				if len(out.Receipts) == 0 {
+					fmt.Fprintln(w, "no registered service has to hear of a change")
+					return
+				}
+				rows := [][]string{{"CHANGE", "WHAT", "WHEN", "SERVICE", "STATE"}}
+				for _, r := range out.Receipts {
+					rows = append(rows, []string{strconv.FormatInt(r.Epoch, 10), r.Kind, when(r.Made/1e6, a.Now()), r.Service, arrival(r, out.Now)})
+				}
+				table(w, rows...)
+			})
+		},
+	}
+}
+
+// arrival says how far a change has come.
+func arrival(r api.Receipt, now int64) string {
+	after := func(at int64) string {
+		return (time.Duration(max(0, at-r.Made)) * time.Microsecond).Round(time.Millisecond).String()
+	}
+	switch {
+	case r.Applied > 0:
+		return "applied after " + after(r.Applied)
+	case r.Delivered > 0 && r.Why != "":
+		return "passed over: " + r.Why
+	case r.Delivered > 0:
+		return "delivered after " + after(r.Delivered)
+	case r.Why != "":
+		return "waits for " + after(now) + ": " + r.Why
+	}
+	return "waits for " + after(now)
+}
