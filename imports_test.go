@@ -50,7 +50,7 @@ var allowed = []struct {
 	{"passkey", "cause gate identifier incident keys message session signal signin store"},
 	{"recovery", "cause gate identifier incident keys opaque session signal signin store"},
 	{"desk", "cause gate identifier incident keys lockout recovery session signal signin store"},
-	{"explain", "cause desk gate incident keys session store"},
+	{"explain", "cause desk gate incident keys session signal store"},
 
 	// The services' side: nothing of the server, nothing of the device's home.
 	{"verify", "api device"},

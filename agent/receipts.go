@@ -10,9 +10,6 @@ import (
 // alone where that is not zero.
 func (a *Agent) Receipts(ctx context.Context, epoch int64) (api.Receipts, error) {
 	var out api.Receipts
-	if err := a.Settle(ctx); err != nil {
-		return out, err
-	}
 	id, s, c, err := a.session()
 	if err != nil {
 		return out, err

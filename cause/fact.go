@@ -55,6 +55,15 @@ func (v Value) String() string { return v.text }
 // Word is one of the words its check allows.
 func Word(w string) Value { return Value{word, w} }
 
+// ChangeKind is what has changed of an account, "other" where that is none of
+// the kinds known here.
+func ChangeKind(kind string) Value {
+	if !slices.Contains(checks[CheckChangeKind].words, kind) {
+		kind = "other"
+	}
+	return Word(kind)
+}
+
 // Count is a number of things.
 func Count(n int) Value { return Value{count, strconv.Itoa(n)} }
 

@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"readmit.dev/readmit/incident"
 	"readmit.dev/readmit/keys"
 	"readmit.dev/readmit/session"
+	"readmit.dev/readmit/signal"
 	"readmit.dev/readmit/store"
 )
 
@@ -51,6 +53,8 @@ type Ask struct {
 	Session   store.ID
 	Evidence  []cause.Fact // what the asking device has seen itself
 	Caller    gate.Caller
+
+	pending []cause.Fact // changes of the account on their way now
 }
 
 // Explain answers what the caller may know, and records for the owner that
@@ -108,6 +112,11 @@ func (s *Service) Explain(ctx context.Context, ask Ask) (cause.Report, error) {
 	if err != nil {
 		return cause.Report{}, err
 	}
+	if to != cause.Anyone && !content.Account.IsZero() {
+		if ask.pending, err = s.pending(ctx, content.Account); err != nil {
+			return cause.Report{}, err
+		}
+	}
 	if content.Account.IsZero() { // a reference, and nothing proved
 		return s.tell(content, ask, to), nil
 	}
@@ -157,11 +166,30 @@ func finished(e store.Entry) (incident.Content, error) {
 }
 
 func (s *Service) tell(c incident.Content, ask Ask, to cause.Audience) cause.Report {
-	r := cause.Tell(cause.Find(append(append([]cause.Fact{}, c.Facts...), ask.Evidence...)), to)
+	r := cause.Tell(cause.Find(slices.Concat(c.Facts, ask.Evidence, ask.pending)), to)
 	if r.Incident = ask.Reference; !c.Attempt.IsZero() {
 		r.Incident = incident.Reference(c.Attempt)
 	}
 	return r
+}
+
+// slow is how long a change may be on its way before that explains something.
+const slow = time.Second
+
+// pending notes which services have not taken a change of the account yet.
+func (s *Service) pending(ctx context.Context, account store.ID) ([]cause.Fact, error) {
+	var facts []cause.Fact
+	waiting, err := signal.Pending(ctx, s.Store, account, s.Gate.Now().Add(-slow))
+	for i, w := range waiting {
+		if i == 0 {
+			facts = append(facts, cause.Note(cause.CheckChange, cause.Word("everywhere"), cause.Word("on-its-way"), cause.ByServer))
+		}
+		facts = append(facts,
+			cause.Note(cause.CheckChangeService, cause.Value{}, cause.Name(w.Name), cause.ByServer),
+			cause.Note(cause.CheckChangeKind, cause.Value{}, cause.ChangeKind(w.Kind), cause.ByServer),
+			cause.Note(cause.CheckChangeSince, cause.Value{}, cause.Instant(w.Made), cause.ByServer))
+	}
+	return facts, err
 }
 
 // look records that somebody looked, durably, before they are told.
@@ -243,6 +271,9 @@ func (s *Service) ForOperator(ctx context.Context, ask Ask) (r cause.Report, acc
 		account = a.Identifier
 		return err
 	})
+	if err == nil {
+		ask.pending, err = s.pending(ctx, contents[0].Account)
+	}
 	return s.tell(contents[0], ask, cause.Operator), account, err
 }
 

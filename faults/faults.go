@@ -89,6 +89,11 @@ func Params(scripts, bin string, r *Record) testscript.Params {
 			w.address = address
 			e.Setenv("SERVER", "http://"+address)
 			e.Setenv("ADDRESS", address)
+			shop, err := freeAddress()
+			if err != nil {
+				return err
+			}
+			e.Setenv("SHOP", shop)
 			e.Setenv("NAMED", "http://localhost"+address[strings.LastIndexByte(address, ':'):]) // for --url
 			e.Setenv("READMIT_KEYSTORE", "file")
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))

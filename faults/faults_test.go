@@ -62,7 +62,7 @@ var icloudLines = map[string][]string{
 	"app-password":           {"docker-icloudpd", "rclone"},                                      // the others keep no password
 	"state-not-persisted":    {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone"},
 	"services-disagree":      {"mac"},
-	"change-pending":         {"guide"},
+	"icloud-change-pending":  {"guide"},
 	"icloud-state-damaged":   {"icloudpd", "icloudpy", "docker-icloudpd", "icloud3", "pyicloud", "rclone", "mac", "windows"},
 	"icloud-password-wrong":  {"icloudpd", "docker-icloudpd", "mac"}, // the other open clients keep no last status
 	"icloud-code-wrong":      {"mac", "text"},

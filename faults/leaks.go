@@ -34,6 +34,15 @@ func (w *world) leaks(ts *testscript.TestScript, neg bool, args []string) {
 	for _, d := range devices {
 		ts.Check(w.secretsOf(d, secrets))
 	}
+	credentials, err := filepath.Glob(filepath.Join(w.dir, "*.secret"))
+	ts.Check(err)
+	for _, file := range credentials {
+		b, err := os.ReadFile(file)
+		ts.Check(err)
+		for i, line := range strings.Fields(string(b)) {
+			secrets[fmt.Sprintf("credential %d in %s", i+1, filepath.Base(file))] = []byte(line)
+		}
+	}
 	places, err := w.behind()
 	ts.Check(err)
 	var found []string

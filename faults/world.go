@@ -36,6 +36,7 @@ type world struct {
 	lineKey, lineClient string                 // the line of the matrix that is worked on
 	sums                map[string]string      // of folders, before a repair
 	passkeys            passkeys
+	services            map[string]*exec.Cmd // example services that run, by name
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }
@@ -43,6 +44,9 @@ func (w *world) data() string { return filepath.Join(w.dir, "data") }
 // end stops what the script left running.
 func (w *world) end() {
 	w.endAgents()
+	for name := range w.services {
+		w.endService(name)
+	}
 	w.stop()
 	if w.keys != nil {
 		w.keys.end()

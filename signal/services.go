@@ -236,8 +236,12 @@ const mostReceipts = 512
 
 // Receipts tells which services have which changes of an account, newest first;
 // of one epoch alone where that is not zero.
-func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (out []Receipt, err error) {
-	err = o.Store.View(ctx, func(tx store.Tx) error {
+func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) ([]Receipt, error) {
+	return receiptsOf(ctx, o.Store, account, epoch)
+}
+
+func receiptsOf(ctx context.Context, kept store.Store, account store.ID, epoch int64) (out []Receipt, err error) {
+	err = kept.View(ctx, func(tx store.Tx) error {
 		out = nil
 		names := map[store.ID]string{}
 		services, err := tx.Services()
@@ -255,6 +259,18 @@ func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (o
 		}
 		return err
 	})
+	return out, err
+}
+
+// Pending tells which services have not taken changes of an account that were
+// made before a moment, each with the oldest of them.
+func Pending(ctx context.Context, kept store.Store, account store.ID, before time.Time) (out []Receipt, err error) {
+	all, err := receiptsOf(ctx, kept, account, 0)
+	for _, r := range slices.Backward(all) { // oldest first
+		if r.Delivered.IsZero() && r.Made.Before(before) && !slices.ContainsFunc(out, func(o Receipt) bool { return o.Service == r.Service }) {
+			out = append(out, r)
+		}
+	}
 	return out, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/doctor/account"
@@ -39,6 +40,11 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 			}
 		}
 	}
+	if d.fixes() && len(ex.Behind) > 0 {
+		if ex, err = d.await(ctx, x, ex); err != nil {
+			return outcome{}, err
+		}
+	}
 	words := wordsOf(ex)
 	if guide == nil && d.fixes() && ex.SignInEnds() {
 		guide = account.SignIn
@@ -58,6 +64,23 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 	return o, nil
 }
 
+// await waits for services that have not taken a change yet, and examines anew.
+func (d *doctoring) await(ctx context.Context, x *account.Examiner, ex *account.Examination) (*account.Examination, error) {
+	d.e.note("waiting for %s, half a minute at most", serviceNames(ex.Behind))
+	if _, err := x.Await(ctx); ctx.Err() != nil {
+		return nil, err
+	}
+	return x.Examine(ctx, quiet{})
+}
+
+func serviceNames(behind []account.Behind) string {
+	var names []string
+	for _, b := range behind {
+		names = append(names, b.Service)
+	}
+	return strings.Join(names, ", ")
+}
+
 func wordsOf(ex *account.Examination) map[string]string {
 	return map[string]string{"server": ex.Server, "account": ex.Account, "reference": ex.Incident}
 }
@@ -75,6 +98,8 @@ func (d *doctoring) accountEnds(ex *account.Examination, next []string) (code in
 		return failed, "a newer readmit wrote this device's state: use that one; nothing was changed"
 	case len(next) > 0:
 		return needPerson, "now sign in: " + command(next)
+	case d.fixes() && len(ex.Findings) == 1 && len(ex.Behind) > 0:
+		return needPerson, "still behind: " + serviceNames(ex.Behind) + "; tell who runs it that it does not take its signals"
 	case len(ex.Findings) > 0 && d.fixes():
 		return needPerson, "what is left, a person must do: see the steps above"
 	case len(ex.Findings) > 0:

@@ -39,6 +39,9 @@ when it waits, and why. EPOCH, the number of a change, shows that one alone.`,
 			if len(args) == 1 {
 				epoch, _ = strconv.ParseInt(args[0], 10, 64)
 			}
+			if err := a.Settle(cmd.Context()); err != nil {
+				return err
+			}
 			out, err := a.Receipts(cmd.Context(), epoch)
 			if err != nil {
 				return err

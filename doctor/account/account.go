@@ -43,7 +43,8 @@ type Examination struct {
 	intact   string                   // the file it came from; "" for none
 	session  []byte                   // a session file the server has restored
 	mismatch bool
-	noKey    string // why the key store does not give out the key; "" where it does
+	Behind   []Behind // services that have not taken a change yet
+	noKey    string   // why the key store does not give out the key; "" where it does
 }
 
 // Examiner examines one device. Server is asked where the device itself knows none.
@@ -74,7 +75,7 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 		facts = append(facts, doctor.Run(ctx, []doctor.Check{
 			{Name: "server's name", Look: run.name}, {Name: "connection", Look: run.connection}, {Name: "server", Look: run.ready},
 			{Name: "clock", Look: run.clock}, {Name: "versions", Look: run.policy}, {Name: "session", Look: run.session},
-			{Name: "last refusal", Look: run.refusal},
+			{Name: "last refusal", Look: run.refusal}, {Name: "services", Look: run.services},
 		}, w)...)
 	}
 	if err := ctx.Err(); err != nil {
