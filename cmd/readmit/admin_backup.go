@@ -162,7 +162,7 @@ into a folder first and move it from there (readmit admin move).
 What was changed after the backup is gone: devices removed since then are
 enrolled again, and old passwords are good again. See docs/operations.md for
 what to do before people are let in.`,
-		Example: "  readmit admin restore /backup/readmit-2027-01-31.gz --data /var/lib/readmit-new --master-key /backup-of-keys/master.key",
+		Example: "  readmit admin restore /backup/readmit-2027-01-31.gz --data /var/lib/readmit-new --master-key-file /backup-of-keys/master.key",
 		Args:    takes("a backup"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sums, err := restore(cmd.Context(), args[0], *data, master)
@@ -177,7 +177,7 @@ what to do before people are let in.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&master, "master-key", "", "`FILE` with the master key, copied into the folder")
+	c.Flags().StringVar(&master, "master-key-file", "", "`FILE` with the master key, copied into the folder")
 	return c
 }
 

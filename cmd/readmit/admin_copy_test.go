@@ -110,10 +110,10 @@ func TestBackupRestoreMove(t *testing.T) {
 		t.Error("a failed restore left a data folder")
 	}
 	says(laptop.run("admin", "restore", file, "--data", data), failed, "is not empty")
-	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key", write("no.key", "short")), failed, "damaged")
+	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key-file", write("no.key", "short")), failed, "damaged")
 	laptop.must("admin", "key", "new", path("other.key"))
-	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key", path("other.key")), failed, "do not belong together")
-	laptop.must("admin", "restore", file, "--data", path("restored"), "--master-key", filepath.Join(data, masterFile))
+	says(laptop.run("admin", "restore", file, "--data", path("r1"), "--master-key-file", path("other.key")), failed, "do not belong together")
+	laptop.must("admin", "restore", file, "--data", path("restored"), "--master-key-file", filepath.Join(data, masterFile))
 	two := serveFolder(t, path("restored"), address)
 	two.until(t, api.PathReady, http.StatusOK, 20*time.Second)
 	laptop.must("sign-in", "--password-file", password)
@@ -129,11 +129,11 @@ func TestBackupRestoreMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	to, key := pg.URL(name), path("nodes.key")
-	args := []string{"admin", "move", "--from", "sqlite:" + data, "--to", to, "--master-key", key}
-	says(laptop.run("admin", "move", "--from", data, "--to", to, "--master-key", key), misused, "sqlite:DIR")
-	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", strings.Replace(to, "@", ":secret@", 1), "--master-key", key), misused, "store_password")
-	says(laptop.run("admin", "move", "--from", "sqlite:"+path("none"), "--to", to, "--master-key", key), failed, "no data folder")
-	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", to, "--master-key", path("other.key")), failed, "another key")
+	args := []string{"admin", "move", "--from", "sqlite:" + data, "--to", to, "--master-key-file", key}
+	says(laptop.run("admin", "move", "--from", data, "--to", to, "--master-key-file", key), misused, "sqlite:DIR")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", strings.Replace(to, "@", ":secret@", 1), "--master-key-file", key), misused, "store_password")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+path("none"), "--to", to, "--master-key-file", key), failed, "no data folder")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", to, "--master-key-file", path("other.key")), failed, "another key")
 
 	// A move that ended in its middle: no server starts, and it is run again.
 	if err := pg.Exec(name, "CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value BYTEA NOT NULL)"); err != nil {
@@ -147,7 +147,7 @@ func TestBackupRestoreMove(t *testing.T) {
 	if err := pg.Exec(name, "INSERT INTO settings (name, value) VALUES ('moving', 'x')"); err != nil {
 		t.Fatal(err)
 	}
-	stuck := serveFolder(t, t.TempDir(), freeAddress(t), "--store", to, "--master-key", key)
+	stuck := serveFolder(t, t.TempDir(), freeAddress(t), "--store", to, "--master-key-file", key)
 	<-stuck.ended
 	if !strings.Contains(stuck.said.String(), "has not been finished") {
 		t.Errorf("on half a move the server said: %s", stuck.said)
@@ -160,13 +160,13 @@ func TestBackupRestoreMove(t *testing.T) {
 	if !strings.Contains(alone.said.String(), "were moved") {
 		t.Errorf("on a folder that was moved the server said: %s", alone.said)
 	}
-	three := serveFolder(t, t.TempDir(), address, "--store", to, "--master-key", key)
+	three := serveFolder(t, t.TempDir(), address, "--store", to, "--master-key-file", key)
 	three.until(t, api.PathReady, http.StatusOK, 20*time.Second)
 	laptop.must("sign-in", "--password-file", password)
 	laptop.must("token")
 	laptop.must("admin", "backup", path("postgres.gz"), "--data", three.data)
 	three.stop(t)
-	laptop.must("admin", "restore", path("postgres.gz"), "--data", path("back"), "--master-key", key)
+	laptop.must("admin", "restore", path("postgres.gz"), "--data", path("back"), "--master-key-file", key)
 	four := serveFolder(t, path("back"), address)
 	four.until(t, api.PathReady, http.StatusOK, 20*time.Second)
 	laptop.must("sign-in", "--password-file", password)
@@ -186,8 +186,8 @@ func TestBackupRestoreMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	six := serveFolder(t, t.TempDir(), freeAddress(t), "--store", pg.URL(used), "--master-key", key)
+	six := serveFolder(t, t.TempDir(), freeAddress(t), "--store", pg.URL(used), "--master-key-file", key)
 	six.until(t, api.PathReady, http.StatusOK, 20*time.Second)
-	says(laptop.run("admin", "move", "--from", "sqlite:"+path("back"), "--to", pg.URL(used), "--master-key", key), failed, "not empty")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+path("back"), "--to", pg.URL(used), "--master-key-file", key), failed, "not empty")
 	six.stop(t)
 }

@@ -41,7 +41,7 @@ The folder is left as it is, but for a file "moved", which keeps a server from
 starting on it; who removes that file is back where they were. A move that was
 interrupted is run again with the same command, and until it has ended no server
 starts on the database.`,
-		Example: "  readmit admin move --from sqlite:/var/lib/readmit --to postgres://readmit@db.example.org/readmit?sslmode=verify-full --master-key /etc/readmit/master.key",
+		Example: "  readmit admin move --from sqlite:/var/lib/readmit --to postgres://readmit@db.example.org/readmit?sslmode=verify-full --master-key-file /etc/readmit/master.key",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sums, err := m.run(cmd.Context())
@@ -56,8 +56,8 @@ starts on the database.`,
 	f := c.Flags()
 	f.StringVar(&m.from, "from", "", "where the accounts are: `sqlite:DIR`")
 	f.StringVar(&m.to, "to", "", "where they go: `ADDRESS` of a database, postgres://USER@HOST/DATABASE")
-	f.StringVar(&m.password, "store-password", "", "`FILE` with the database's password, mode 0600 (default ~/.pgpass)")
-	f.StringVar(&m.master, "master-key", "", "`FILE` that the nodes' master key is copied into")
+	f.StringVar(&m.password, "store-password-file", "", "`FILE` with the database's password, mode 0600 (default ~/.pgpass)")
+	f.StringVar(&m.master, "master-key-file", "", "`FILE` that the nodes' master key is copied into")
 	return c
 }
 
@@ -69,7 +69,7 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	case !(server.Config{Store: m.to}).Shared():
 		return nil, usageError{errors.New("--to: want postgres://USER@HOST/DATABASE")}
 	case m.master == "":
-		return nil, usageError{errors.New("--master-key: want the file that the nodes' master key is copied into")}
+		return nil, usageError{errors.New("--master-key-file: want the file that the nodes' master key is copied into")}
 	}
 	if err := postgres.WithoutPassword(m.to); err != nil {
 		return nil, usageError{err}
@@ -154,7 +154,7 @@ func sameKey(path string, key []byte) error {
 	case err != nil:
 		return err
 	case !bytes.Equal(there, key):
-		return exitError{failed, path + " holds another key, and is left as it is", "name a file that is not there yet with --master-key"}
+		return exitError{failed, path + " holds another key, and is left as it is", "name a file that is not there yet with --master-key-file"}
 	}
 	return nil
 }

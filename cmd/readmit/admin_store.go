@@ -34,5 +34,6 @@ backup of the database is: each of the two opens nothing without the other.`,
 			return e.data(map[string]string{"file": args[0]}, func(w io.Writer) { fmt.Fprintln(w, "the master key is in", clean(args[0])) })
 		},
 	})
+	group(c)
 	return c
 }

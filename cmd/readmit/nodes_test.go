@@ -79,7 +79,7 @@ func startNode(t *testing.T, public, store, master string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.cmd = exec.Command(exe, "serve", "--data", n.data, "--listen", n.address, "--url", public, "--store", store, "--master-key", master)
+	n.cmd = exec.Command(exe, "serve", "--data", n.data, "--listen", n.address, "--url", public, "--store", store, "--master-key-file", master)
 	n.cmd.Env = append(os.Environ(), asReadmit+"=1")
 	n.cmd.Stderr, n.cmd.Stdout = n.said, n.said
 	if err := n.cmd.Start(); err != nil {

@@ -64,7 +64,7 @@ keys of the configuration file (docs/operations.md).`,
 	c.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default 127.0.0.1:4001)")
 	c.Flags().StringVar(&flags.URL, "url", "", "the public `URL` (default http://ADDRESS)")
 	c.Flags().StringVar(&flags.Store, "store", "", "`ADDRESS` of the store that nodes share, without a password: postgres://USER@HOST/DATABASE")
-	c.Flags().StringVar(&flags.MasterKey, "master-key", "", "`FILE` of the nodes' master key (readmit admin key new)")
+	c.Flags().StringVar(&flags.MasterKey, "master-key-file", "", "`FILE` of the nodes' master key (readmit admin key new)")
 	return c
 }
 
