@@ -146,16 +146,19 @@ func (b *bench) spread(shared bool, places []place, rate, busy float64, away int
 	})
 	for _, p := range places {
 		slices.Sort(p.took)
-		last := len(p.took) - 1
-		if last < 0 {
+		n := len(p.took)
+		if n == 0 {
 			b.rows = append(b.rows, row{What: of + "refused at " + p.name, Wanted: "some", Unit: "changes"})
 			continue
 		}
-		note := fmt.Sprintf("%d changes watched, the slowest %.0f ms", len(p.took), ms(p.took[last]))
-		b.below(of+"refused at "+p.name+", p50", 100, ms(p.took[last/2]), "ms", note)
-		b.below(of+"refused at "+p.name+", p99", 1000, ms(p.took[last*99/100]), "ms", "")
+		note := fmt.Sprintf("%d changes watched, the slowest %.0f ms", n, ms(p.took[n-1]))
+		b.below(of+"refused at "+p.name+", p50", 100, ms(p.took[rank(n, 50)]), "ms", note)
+		b.below(of+"refused at "+p.name+", p99", 1000, ms(p.took[rank(n, 99)]), "ms", "")
 	}
 }
+
+// rank is where the nearest-rank percentile stands among n sorted values.
+func rank(n, percent int) int { return max((n*percent+99)/100, 1) - 1 }
 
 func (n *nodes) places() []place {
 	var all []place

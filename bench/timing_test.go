@@ -47,3 +47,11 @@ func TestNoTwoClientsShareAnAccount(t *testing.T) {
 		}
 	}
 }
+
+func TestRank(t *testing.T) {
+	for _, c := range []struct{ n, percent, want int }{{1, 50, 0}, {1, 99, 0}, {4, 50, 1}, {4, 99, 3}, {100, 99, 98}, {101, 99, 99}, {1000, 99, 989}} {
+		if got := rank(c.n, c.percent); got != c.want {
+			t.Errorf("%d %% of %d values: %d, want %d", c.percent, c.n, got, c.want)
+		}
+	}
+}
