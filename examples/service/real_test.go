@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -75,35 +74,6 @@ func (r *real) admin(args ...string) {
 	}
 }
 
-// register makes a service known, over the operator's socket, and writes its
-// credentials.
-func (r *real) register(service api.AdminServiceNew, file string) {
-	r.t.Helper()
-	socket := filepath.Join(r.dir, "data", api.AdminSocket)
-	c := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}}
-	body, err := json.Marshal(service)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	a, err := c.Post("http://operator"+api.AdminServiceAdd, "application/json", bytes.NewReader(body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer a.Body.Close()
-	var got api.AdminServiceAdded
-	if err := json.NewDecoder(a.Body).Decode(&got); err != nil || a.StatusCode != http.StatusOK {
-		r.t.Fatalf("registering %s: %s, %v", service.Name, a.Status, err)
-	}
-	if err := os.WriteFile(file, []byte(got.Secret+"\n"+got.Token+"\n"), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 // jane is an account of the real server, on a device.
 type jane struct {
 	t       *testing.T
@@ -166,12 +136,12 @@ func TestRealAccountServer(t *testing.T) {
 	for _, way := range []string{"--push", "--poll"} {
 		address := free(t)
 		file := filepath.Join(server.dir, "secret"+way)
-		service := api.AdminServiceNew{Name: "notes" + way, Audience: "http://" + address}
+		add := []string{"service", "add", "notes" + way, "--audience", "http://" + address, "--secret-file", file, way}
 		var flags []string
 		if way == "--push" {
-			service.Push, flags = service.Audience+"/signals", []string{way}
+			add, flags = append(add, "http://"+address+"/signals"), []string{way}
 		}
-		server.register(service, file)
+		server.admin(add...)
 		p := start(t, server.url(), address, file, flags...)
 		eventually(t, 10*time.Second, "signals are heard of", func() bool { return p.status().Ready })
 		all = append(all, p)
