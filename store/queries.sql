@@ -342,9 +342,13 @@ DELETE FROM subjects WHERE id = @id AND ghost = 0;
 INSERT INTO signals (at, id, account, epoch, kind, detail) VALUES (@at, @id, @account, @epoch, @kind, @detail);
 
 -- name: AddReceipts :exec
+-- The values are the caller's, and not read from signals: its newest rows stand
+-- on one page, and who reads there meets everybody who adds. Beside a column,
+-- coalesce tells PostgreSQL of what type each of them is.
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
-SELECT n.id, s.id, n.account, n.epoch, n.kind, n.at, n.at, 0, 0, 0, ''
-FROM signals AS n, services AS s WHERE n.at = @at AND n.id = @id AND s.status <> 'disabled';
+SELECT coalesce(@signal, s.id) AS signal, s.id, coalesce(@account, s.id) AS account, coalesce(@epoch, s.added) AS epoch,
+    coalesce(@kind, s.name) AS kind, coalesce(@made, s.added) AS made, coalesce(@made, s.added) AS next, 0, 0, 0, ''
+FROM services AS s WHERE s.status <> 'disabled';
 
 -- name: AddReceipt :exec
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)

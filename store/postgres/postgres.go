@@ -150,8 +150,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	// Serializable transactions lock what they have looked through: a whole
 	// table, where the planner takes a small one for faster read from end to
-	// end. And a statement of one row needs no plan of its own each time.
-	for _, set := range []string{"SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan"} {
+	// end. And a statement of one row needs no plan of its own each time, nor to
+	// be compiled: where a whole table must be read all the same, as the few
+	// services are, the price of what is off would make it seem worth half a
+	// second of that.
+	for _, set := range []string{"SET enable_seqscan = off", "SET jit = off", "SET plan_cache_mode = force_generic_plan"} {
 		var e *pgconn.PgError
 		if _, err := pg.Exec(ctx, set); err != nil && !(errors.As(err, &e) && e.Code == codeNoParameter) {
 			pg.Close(ctx)

@@ -362,17 +362,30 @@ func (q *Queries) AddReceipt(ctx context.Context, arg AddReceiptParams) error {
 
 const addReceipts = `-- name: AddReceipts :exec
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
-SELECT n.id, s.id, n.account, n.epoch, n.kind, n.at, n.at, 0, 0, 0, ''
-FROM signals AS n, services AS s WHERE n.at = $1 AND n.id = $2 AND s.status <> 'disabled'
+SELECT coalesce($1, s.id) AS signal, s.id, coalesce($2, s.id) AS account, coalesce($3, s.added) AS epoch,
+    coalesce($4, s.name) AS kind, coalesce($5, s.added) AS made, coalesce($5, s.added) AS next, 0, 0, 0, ''
+FROM services AS s WHERE s.status <> 'disabled'
 `
 
 type AddReceiptsParams struct {
-	At int64
-	ID []byte
+	Signal  []byte
+	Account []byte
+	Epoch   int64
+	Kind    string
+	Made    int64
 }
 
+// The values are the caller's, and not read from signals: its newest rows stand
+// on one page, and who reads there meets everybody who adds. Beside a column,
+// coalesce tells PostgreSQL of what type each of them is.
 func (q *Queries) AddReceipts(ctx context.Context, arg AddReceiptsParams) error {
-	_, err := q.db.ExecContext(ctx, addReceipts, arg.At, arg.ID)
+	_, err := q.db.ExecContext(ctx, addReceipts,
+		arg.Signal,
+		arg.Account,
+		arg.Epoch,
+		arg.Kind,
+		arg.Made,
+	)
 	return err
 }
 

@@ -21,7 +21,7 @@ func (t *Tx) AddSignal(s store.Signal) error {
 }
 
 func (t *Tx) AddReceipts(s store.Signal) error {
-	return t.did(t.q.AddReceipts(none, rows.AddReceiptsParams{At: micros(s.At), ID: s.ID[:]}))
+	return t.did(t.q.AddReceipts(none, rows.AddReceiptsParams{Signal: s.ID[:], Account: s.Account[:], Epoch: s.Epoch, Kind: s.Kind, Made: micros(s.At)}))
 }
 
 func (t *Tx) AddReceipt(r store.Receipt) error {
