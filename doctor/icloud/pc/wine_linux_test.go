@@ -102,7 +102,9 @@ func TestUnderWine(t *testing.T) {
 	build(t, nil, "build", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
 	ready()
 
-	t.Run("account", func(t *testing.T) { p.signUpAndRepair(t, exe, filepath.Join(bin, "readmit")) })
+	url := serve(t, filepath.Join(bin, "readmit"))
+	t.Run("account", func(t *testing.T) { p.signUpAndRepair(t, exe, url) })
+	t.Run("agent", func(t *testing.T) { p.serveAgent(t, exe, url) })
 	t.Run("iCloud", func(t *testing.T) { p.repairICloud(t, exe) })
 	t.Run("machine", func(t *testing.T) {
 		out, err := output(p.command(t.Context(), "wine", filepath.Join(bin, "pc.test.exe"), "-test.run", "^TestWindows", "-test.v", "-test.timeout", "50s"))
@@ -128,11 +130,10 @@ func (p prefix) readmit(t *testing.T, exe string, code int, args ...string) stri
 
 // signUpAndRepair is the device's side on Windows against a server on this
 // machine: an account, a session, its damage, the repair and its undoing.
-func (p prefix) signUpAndRepair(t *testing.T, exe, server string) {
+func (p prefix) signUpAndRepair(t *testing.T, exe, url string) {
 	if out := p.readmit(t, exe, 0, "--help"); !strings.Contains(out, "Available Commands") {
 		t.Errorf("help:\n%s", out)
 	}
-	url := serve(t, server)
 	const password = "a long walk over the hill 7"
 	file := filepath.Join(p.dir, "drive_c", "password.txt")
 	if err := os.WriteFile(file, []byte(password+"\r\n"), 0o600); err != nil {
