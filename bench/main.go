@@ -177,6 +177,7 @@ var parts = []part{
 	{"timing", (*bench).partTiming},
 	{"failed", (*bench).partFailed},
 	{"attack", (*bench).partAttack},
+	{"agent", (*bench).partAgent},
 	{"ended", (*bench).partEnded},
 	{"page", (*bench).partPage},
 	{"start", (*bench).partStart},
