@@ -3,11 +3,9 @@ package mac
 import (
 	"bytes"
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"readmit.dev/readmit/cause"
 )
@@ -45,9 +43,7 @@ var codes = []code{
 
 // A number counts as a code only in one of the forms in which errors are
 // logged: "Domain=X Code=-1", "(-20101)", "ec=-20101".
-var codeForms = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:Domain=([A-Za-z][A-Za-z.]{0,60}) )?\bCode=(-\d{4,5})\b|\((-\d{5})\)|\bec["']?\s{0,2}[=:]\s{0,2}["']?(-\d{5})\b`)
-})
+var codeForms = form(`(?:Domain=([A-Za-z][A-Za-z.]{0,60}) )?\bCode=(-\d{4,5})\b|\((-\d{5})\)|\bec["']?\s{0,2}[=:]\s{0,2}["']?(-\d{5})\b`)
 
 // lastCodes are the code numbers of the newest line that has any, with the
 // domain where one is given. Lines before it were overtaken by it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // driveState is what the daemon of iCloud Drive says of the account.
@@ -17,33 +18,38 @@ type driveState struct {
 }
 
 var (
-	ansi      = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
-	quoted    = regexp.MustCompile(`"[^"\n]*"`)
-	container = regexp.MustCompile(`<\S+\[\d+\]\s.*\{client:([a-z|-]+)`)
-	upload    = regexp.MustCompile(`\bup:([a-z][a-z-]*)`)
-	uploader  = regexp.MustCompile(`^\s*> upload\{`)
+	ansi      = form("\x1b\\[[0-9;]*[A-Za-z]")
+	quoted    = form(`"[^"\n]*"`)
+	container = form(`<\S+\[\d+\]\s.*\{client:([a-z|-]+)`)
+	upload    = form(`\bup:([a-z][a-z-]*)`)
+	uploader  = form(`^\s*> upload\{`)
 )
+
+// form compiles an expression when it is first asked for.
+func form(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // parseDrive reads what brctl status prints: a line per container, beneath it
 // lines of items that are not idle; or one line that says why there is none.
 // Names of files stand in quotes and are taken out first.
 func parseDrive(out, errs []byte) driveState {
 	said := string(bytes.ToValidUTF8(append(append(bytes.Clone(out), '\n'), errs...), nil))
-	said = ansi.ReplaceAllString(said, "")
+	said = ansi().ReplaceAllString(said, "")
 	s := driveState{word: "unknown"}
 	items, uploads, busy := 0, 0, false
 	containers := 0
 	for line := range strings.Lines(said) {
-		line = quoted.ReplaceAllString(line, `""`)
+		line = quoted().ReplaceAllString(line, `""`)
 		switch {
-		case uploader.MatchString(line):
+		case uploader().MatchString(line):
 			uploads++
 		case strings.Contains(line, "i:<"):
-			if m := upload.FindStringSubmatch(line); m != nil && m[1] != "idle" {
+			if m := upload().FindStringSubmatch(line); m != nil && m[1] != "idle" {
 				items++
 			}
 		default:
-			if m := container.FindStringSubmatch(line); m != nil {
+			if m := container().FindStringSubmatch(line); m != nil {
 				containers++
 				busy = busy || strings.Contains(m[1], "needs-")
 			}
