@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -36,6 +37,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	refused                                    the last one was refused: 4001, three lines; sets $REF
 //	keep NAME                                  the last standard output becomes $NAME
 //	find NAME REGEXP                           what the last output has for (…) becomes $NAME
+//	mailed NAME REGEXP                         what a message since the last such has for (…) becomes $NAME
 //	enrol DEVICE BY                            the device signs in with a code from another
 //	ask DEVICE                                 the device proves the password and waits for a code; sets $ID
 //	miss DEVICE                                the device gives a code that is wrong
@@ -60,7 +62,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 func commands() map[string]commandFunc {
 	all := map[string]commandFunc{
 		"server": onWorld((*world).server), "operator": onWorld((*world).operator), "update": onWorld((*world).update),
-		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find,
+		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find, "mailed": onWorld((*world).message),
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
 		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "recovery": onWorld((*world).recovery), "passkey": onWorld((*world).passkey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
 		"serve": onWorld((*world).serve), "newer": newer, "service": onWorld((*world).service), "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
@@ -139,6 +141,20 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("nothing like %s in the output", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// message waits for one that the server wrote for an address.
+func (w *world) message(ts *testscript.TestScript, _ bool, args []string) {
+	like := regexp.MustCompile(args[1])
+	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
+		text := w.mailed.String()
+		if m := like.FindStringSubmatchIndex(text[w.read:]); m != nil {
+			ts.Setenv(args[0], text[w.read+m[2]:w.read+m[3]])
+			w.read += m[1]
+			return
+		}
+	}
+	ts.Fatalf("no new message is like %s", args[1])
 }
 
 func (w *world) ask(ts *testscript.TestScript, _ bool, args []string) {

@@ -25,6 +25,8 @@ type world struct {
 	address string // what devices connect to
 	process *exec.Cmd
 	log     output
+	mailed  output   // what it wrote for the account's addresses
+	read    int      // how much of that a script has read
 	code    int      // the last exit code
 	updated []string // devices with the newer program
 	keys    *keyStore
@@ -98,7 +100,7 @@ func (w *world) start(args []string) error {
 		listen = []string{"--config", w.path.config, "--listen", w.path.server}
 	}
 	c := exec.Command(filepath.Join(w.bin, "readmit"), append(append([]string{"serve", "--data", w.data()}, listen...), args...)...)
-	c.Env, c.Stderr, c.Dir = env, &w.log, w.dir
+	c.Env, c.Stdout, c.Stderr, c.Dir = env, &w.mailed, &w.log, w.dir
 	if err := c.Start(); err != nil {
 		return err
 	}

@@ -99,6 +99,8 @@ func (e *env) trouble(err error) trouble {
 		return trouble{Error: err.Error(), Hint: "run: readmit sign-in", exit: needPerson}
 	case errors.Is(err, agent.ErrNoAttempt):
 		return trouble{Error: err.Error(), Hint: "begin one: readmit sign-in", exit: needPerson}
+	case errors.Is(err, agent.ErrNoRecovery):
+		return trouble{Error: err.Error(), Hint: "begin one: readmit recover --server URL --account ID", exit: needPerson}
 	case errors.Is(err, agent.ErrCodeForm):
 		return trouble{Error: err.Error(), Hint: "the sign-in still waits: readmit sign-in --code DIGITS", exit: misused}
 	case errors.Is(err, agent.ErrPassword):

@@ -167,6 +167,23 @@ func (s *secrets) from(file, prompt, flag string) (string, error) {
 	return (&secrets{s.e, s.ctx, bufio.NewReader(io.LimitReader(f, maxSecret))}).line(prompt)
 }
 
+// new reads a new password from --new-password-file, or, at a terminal, twice.
+func (s *secrets) new(file string) (string, error) {
+	const flag = "--new-password-file"
+	next, err := s.from(file, "new password", flag)
+	if err != nil || file != "" {
+		return next, err
+	}
+	again, err := s.from("", "the same again", flag)
+	if err != nil {
+		return "", err
+	}
+	if again != next {
+		return "", exitError{failed, "the two passwords differ; nothing was changed", "try again"}
+	}
+	return next, nil
+}
+
 func (s *secrets) line(what string) (string, error) {
 	text, err := typed(s.ctx, func() (string, error) { return s.in.ReadString('\n') })
 	if err != nil && err != io.EOF {

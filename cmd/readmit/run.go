@@ -84,6 +84,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 	root.AddCommand(
 		newServeCommand(e), newAdminCommand(e),
 		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newDataCommand(e), newResetCommand(e), newPasswordCommand(e),
+		newRecoverCommand(e), newRecoveryCodesCommand(e), newAddressesCommand(e),
 		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
 		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newReceiptsCommand(e), newTokenCommand(e), newAgentCommand(e), newCredentialCommand(e),
 		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),

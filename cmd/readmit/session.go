@@ -111,18 +111,9 @@ sent to the server, and every other device must sign in again.`,
 			if err != nil {
 				return err
 			}
-			next, err := in.from(nextFile, "new password", "--new-password-file")
+			next, err := in.new(nextFile)
 			if err != nil {
 				return err
-			}
-			if nextFile == "" {
-				again, err := in.from("", "the same again", "--new-password-file")
-				if err != nil {
-					return err
-				}
-				if again != next {
-					return exitError{failed, "the two passwords differ; nothing was changed", "try again"}
-				}
 			}
 			ended, err := a.ChangePassword(cmd.Context(), present, next)
 			if err != nil {

@@ -116,6 +116,22 @@ func whereAndWho(a *agent.Agent, server, account string) (string, string, error)
 	return server, account, nil
 }
 
+// where is the server that was named, or the one where this device is enrolled.
+func where(a *agent.Agent, server string) (string, error) {
+	if server == "" {
+		id, err := a.Identity()
+		if errors.Is(err, agent.ErrNotEnrolled) {
+			return "", usageError{errors.New("say where: --server URL")}
+		}
+		return id.Server, err
+	}
+	server, err := agent.ParseServer(server)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return server, nil
+}
+
 // state is this device's standing, as status and the sign-in commands print it.
 type state struct {
 	Account  string `json:"account"`
