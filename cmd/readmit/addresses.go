@@ -56,7 +56,7 @@ func newAddressesAdd(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "add ADDRESS", Short: "Add an address; six digits are sent there",
 		Long:    "Add an e-mail address, or a phone number with its country. Six digits are sent there, good for 15 minutes; added again, others.",
-		Example: "  readmit addresses add jane@example.org\n  readmit addresses add \"+49 30 901820\"",
+		Example: "  readmit addresses add jane@example.org\n  readmit addresses add +4930901820",
 		Args:    takes("an e-mail address or a phone number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := e.agent()
