@@ -90,10 +90,7 @@ func (t *Tail) Run(ctx context.Context, log *slog.Logger) {
 		case <-tick.C:
 		}
 		back := near
-		switch {
-		case t.Age() > near: // it was held up: nothing may be missed
-			back = t.keep
-		case time.Since(widely) >= wide:
+		if time.Since(widely) >= wide { // so too when it was held up
 			back = far
 		}
 		began := time.Now()
@@ -106,7 +103,9 @@ func (t *Tail) Run(ctx context.Context, log *slog.Logger) {
 				log.Error("the changes of other nodes cannot be read; tokens are not checked meanwhile", "error", err)
 			}
 		}
-		t.forget()
+		if back > near {
+			t.forget()
+		}
 	}
 }
 
