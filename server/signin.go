@@ -26,12 +26,14 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.store.Ready(r.Context()); err != nil {
-		s.answer(w, nil, err)
-		return
-	}
+	// The age first: it is known at once, where a store that is lost may take
+	// seconds to be given up.
 	if s.tail.Age() > signal.Fresh {
 		s.answer(w, nil, fmt.Errorf("%w: %w", store.ErrUnavailable, signal.ErrUnknown))
+		return
+	}
+	if err := s.store.Ready(r.Context()); err != nil {
+		s.answer(w, nil, err)
 		return
 	}
 	w.Write([]byte("ready\n"))

@@ -12,10 +12,13 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -234,6 +237,9 @@ func (s *Service) End(ctx context.Context, a Actor) error {
 	})
 }
 
+// flushTogether is how many uses are written at once.
+const flushTogether = 200
+
 // Flush writes when sessions were last used. It is called every few seconds
 // and at the end: losing it in a crash makes a session look idle for that much
 // longer, of thirty days.
@@ -242,27 +248,33 @@ func (s *Service) Flush(ctx context.Context) error {
 	used := s.used
 	s.used = map[store.ID]time.Time{}
 	s.mu.Unlock()
-	if len(used) == 0 {
-		return nil
-	}
-	err := s.store.Update(ctx, func(tx store.Tx) error {
-		for id, at := range used {
-			if err := tx.TouchSession(id, at); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
+	// In one order at every node, so that two of them wait for each other at
+	// most once, and in parts, so that neither waits for long.
+	order := slices.SortedFunc(maps.Keys(used), func(a, b store.ID) int { return bytes.Compare(a[:], b[:]) })
+	for part := range slices.Chunk(order, flushTogether) {
+		err := s.store.Update(ctx, func(tx store.Tx) error {
+			for _, id := range part {
+				if err := tx.TouchSession(id, used[id]); err != nil && !errors.Is(err, store.ErrNotFound) {
+					return err
+				}
 			}
-		}
-		return nil
-	})
-	if err != nil {
-		s.mu.Lock()
-		for id, at := range used {
-			if s.used[id].Before(at) {
-				s.used[id] = at
+			return nil
+		})
+		if err != nil {
+			s.mu.Lock()
+			for id, at := range used {
+				if s.used[id].Before(at) {
+					s.used[id] = at
+				}
 			}
+			s.mu.Unlock()
+			return err
 		}
-		s.mu.Unlock()
+		for _, id := range part {
+			delete(used, id)
+		}
 	}
-	return err
+	return nil
 }
 
 // Living tells which devices of an account have a living session, and when it

@@ -78,7 +78,8 @@ UPDATE sessions SET ended = @ended, ended_by = @ended_by, ended_why = @ended_why
 UPDATE sessions SET ended = @ended, ended_by = @device, ended_why = @ended_why WHERE account = @account AND device = @device AND ended = 0 AND id <> @id;
 
 -- name: TouchSession :execrows
-UPDATE sessions SET last_used = @last_used WHERE id = @id AND last_used < @last_used;
+-- It never goes back: refreshes that pass each other are the same use.
+UPDATE sessions SET last_used = CASE WHEN last_used < @last_used THEN @last_used ELSE last_used END WHERE id = @id;
 
 -- name: TrimSessions :exec
 DELETE FROM sessions WHERE ended <> 0 AND ended < @ended;

@@ -3003,7 +3003,7 @@ func (q *Queries) Supersede(ctx context.Context, arg SupersedeParams) error {
 }
 
 const touchSession = `-- name: TouchSession :execrows
-UPDATE sessions SET last_used = $1 WHERE id = $2 AND last_used < $1
+UPDATE sessions SET last_used = CASE WHEN last_used < $1 THEN $1 ELSE last_used END WHERE id = $2
 `
 
 type TouchSessionParams struct {
@@ -3011,6 +3011,7 @@ type TouchSessionParams struct {
 	ID       []byte
 }
 
+// It never goes back: refreshes that pass each other are the same use.
 func (q *Queries) TouchSession(ctx context.Context, arg TouchSessionParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, touchSession, arg.LastUsed, arg.ID)
 	if err != nil {

@@ -53,13 +53,7 @@ func (t *Tx) Supersede(account, device, except store.ID, at time.Time) error {
 }
 
 func (t *Tx) TouchSession(id store.ID, used time.Time) error {
-	// It never goes back: refreshes that pass each other are the same use.
-	n, err := t.q.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:]})
-	if err == nil && n == 0 {
-		_, err := t.Session(id)
-		return err
-	}
-	return t.did(err)
+	return t.one(t.q.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:]}))
 }
 
 func (t *Tx) Trim(before time.Time) error {
