@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,12 @@ var (
 // VerifyEvery is how often a stream may be verified.
 const VerifyEvery = time.Second
 
-var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
+func isServiceName(s string) bool {
+	other := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-'
+	}
+	return s != "" && len(s) <= 64 && s[0] != '.' && s[0] != '-' && !strings.ContainsFunc(s, other)
+}
 
 // Registered is a service just added. Secret and Token are told once.
 type Registered struct {
@@ -52,7 +56,7 @@ type Registered struct {
 // Add registers a service that signals are pushed to, or, without an address,
 // one that polls. plain tells whether a host may be reached without TLS.
 func (o *Outbox) Add(ctx context.Context, name, audience, push string, plain func(host string) bool) (Registered, error) {
-	if !serviceName.MatchString(name) {
+	if !isServiceName(name) {
 		return Registered{}, ErrServiceName
 	}
 	if audience == "" || len(audience) > 256 || strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' }) {
