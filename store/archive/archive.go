@@ -111,6 +111,9 @@ func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 	count := newTally()
 	for lines.Scan() {
 		line := lines.Bytes()
+		if len(line) == 0 {
+			return nil, 0, ErrForm
+		}
 		if line[0] == '{' {
 			var next struct {
 				columns

@@ -363,7 +363,8 @@ func (s *Store) once(ctx context.Context, m mode, crowd bool, f func(store.Tx) e
 			return err, afresh
 		}
 		return err, exactly
-	case err != nil:
+	case err != nil, m == alone, m == snapshot:
+		// A View that came to its end has seen one state, however it is ended.
 		return err, never
 	}
 	if err := c.commit(); err != nil {
