@@ -18,8 +18,10 @@ type statement struct {
 }
 
 var (
-	header = regexp.MustCompile(`^-- name: (\w+) :(\w+)\n`)
-	named  = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)`)
+	header = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-- name: (\w+) :(\w+)\n`) })
+	named  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)`)
+	})
 )
 
 // statements remembers them; the queries are constants, so there are as many as
@@ -45,11 +47,11 @@ func (s *statements) of(text string) *statement {
 
 func read(text string) *statement {
 	s := &statement{text: text}
-	if m := header.FindStringSubmatch(text); m != nil {
+	if m := header().FindStringSubmatch(text); m != nil {
 		s.name, s.kind = m[1], m[2]
 	}
-	body := strings.TrimSpace(header.ReplaceAllString(text, ""))
-	for _, m := range named.FindAllStringSubmatch(body, -1) {
+	body := strings.TrimSpace(header().ReplaceAllString(text, ""))
+	for _, m := range named().FindAllStringSubmatch(body, -1) {
 		if table := strings.ToLower(m[1]); table != "set" { // of DO UPDATE SET
 			s.tables = append(s.tables, table)
 		}
