@@ -19,10 +19,14 @@ let entry;
 
 async function count() {
   const { left, made } = await on(entry, "/v1/recovery/codes/count");
+  drawCount(left, made);
+  return left;
+}
+
+function drawCount(left, made) {
   $("codes-left").textContent = made ? t("codes.left", { n: number(left), when: when(made) }) + (left <= FEW ? ` ${t("codes.few")}` : "") : t("codes.none");
   $("codes-left").classList.toggle("warn", Boolean(made) && left <= FEW);
   $("codes-make").textContent = t(made ? "codes.make-new" : "codes.make");
-  return left;
 }
 
 async function makeCodes() {
@@ -32,9 +36,9 @@ async function makeCodes() {
   $("codes").replaceChildren(...made.codes.map((c) => el("li", {}, c)));
   $("codes-of").replaceChildren(name(entry.account), " · ", el("span", { dir: "ltr" }, server), " · ", at(Date.now() / 1000));
   $("codes-copy").textContent = COPY;
+  drawCount(made.codes.length, Date.now() / 1000);
   show($("codes-made"));
   $("codes-made").focus();
-  await count();
 }
 
 function startCodes() {
