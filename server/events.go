@@ -22,6 +22,10 @@ const (
 	// eventsLook is how often a stream looks by itself for what nobody told it
 	// of: another node's doing, a request that ran out.
 	eventsLook = 5 * time.Second
+	// eventsSign is after how much silence a stream gives a sign of life, so that
+	// a reader that is gone is noticed; readers give a stream up after twice that.
+	// It wakes every device that is idle, so it is not more often.
+	eventsSign = 20 * time.Second
 	// eventsWrite is how long a reader may leave an event lying.
 	eventsWrite = 15 * time.Second
 	// eventsOfOne and eventsOfAll bound the streams of a session and of the server.
@@ -132,7 +136,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Actor, by gate.Caller, n *watcher) {
 	control := http.NewResponseController(w)
+	said := time.Now()
 	send := func(text string) bool {
+		said = time.Now()
 		control.SetWriteDeadline(time.Now().Add(eventsWrite)) // where the connection has one
 		_, err := io.WriteString(w, text)
 		return err == nil && control.Flush() == nil
@@ -155,7 +161,7 @@ func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Act
 				return
 			}
 			before = now
-		case told && !send("event: changed\ndata: {}\n\n"), !told && !send(":\n\n"): // so that a reader that is gone is noticed
+		case told && !send("event: changed\ndata: {}\n\n"), !told && time.Since(said) >= eventsSign && !send(":\n\n"):
 			return
 		}
 		told = false
