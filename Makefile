@@ -13,7 +13,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The OPAQUE client of the pages: the one thing that npm bundles.
 BUNDLE := web/static/dist/opaque.js
 
-.PHONY: build cross systems run test deps vet faults bench torture clean
+.PHONY: build cross systems run test deps format faults bench torture clean
 
 $(BUNDLE): web/package-lock.json web/package.json agent/common.txt
 	cd web && npm ci --no-audit --no-fund --silent && npm run build --silent
@@ -37,12 +37,12 @@ run: build
 deps:
 	./scripts/deps.sh
 
-vet:
+format:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
 
-test: deps vet build systems
-	$(GO) test -timeout 8m ./...
+# All of vet with the tests: by itself it would compile everything once more.
+test: deps format build systems
+	$(GO) test -vet=all -timeout 8m ./...
 	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60 -failovers 1 -sign-ins 400
 
 faults: build
