@@ -32,6 +32,7 @@ const (
 	ReasonNoService    = "no-service"    // none is registered under this name
 	ReasonServiceKnown = "service-known" // one is registered under this name
 	ReasonServiceForm  = "service-form"  // name, audience or address are not such
+	ReasonParked       = "parked"        // the stream gets nothing until it is resumed
 	ReasonStreamSet    = "stream-set"    // who runs the account server sets this
 
 	// NotPossible

@@ -96,6 +96,7 @@ var known = []struct {
 	{signal.ErrAudience, api.NotPossible, api.ReasonServiceForm},
 	{signal.ErrPlain, api.NotPossible, api.ReasonServiceForm},
 	{signal.ErrPush, api.NotPossible, api.ReasonServiceForm},
+	{signal.ErrParked, api.NotPossible, api.ReasonParked},
 	{signal.ErrStream, api.NotPossible, api.ReasonStreamSet},
 	{signal.ErrStatus, api.BadRequest, api.ReasonForm},
 	{signal.ErrAsked, api.TooMany, api.ReasonSlow},

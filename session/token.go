@@ -21,6 +21,9 @@ import (
 // no signals can be behind by (RFC 9700 §2.2.1 asks for short).
 const TokenLife = 5 * time.Minute
 
+// ahead is by how many seconds another node's clock may be ahead of this one's.
+const ahead = 5
+
 // ErrToken: not a token of this server for this use, or no longer one.
 var ErrToken = errors.New("not a valid access token")
 
@@ -130,14 +133,17 @@ func (s *Service) read(token string) (Claims, error) {
 	}
 	now := s.gate.Now().Unix()
 	hash := sha256.Sum256([]byte(token))
+	// One made by a clock that was ahead would outlive all that is remembered of
+	// what has ended since.
+	over := func(c Claims) bool { return now >= c.Expires || c.Issued > now+ahead }
 	if c, ok := s.tokens.remembered(hash); ok {
-		if now >= c.Expires {
+		if over(c) {
 			return Claims{}, ErrToken
 		}
 		return c, nil
 	}
 	c, err := s.tokens.verify(token)
-	if err != nil || c.Audience != s.tokens.issuer || c.Issuer != s.tokens.issuer || now >= c.Expires {
+	if err != nil || c.Audience != s.tokens.issuer || c.Issuer != s.tokens.issuer || over(c) {
 		return Claims{}, ErrToken
 	}
 	s.tokens.remember(hash, c)

@@ -121,6 +121,21 @@ func TestTokenExpires(t *testing.T) {
 	}
 }
 
+// TestTokenOfAClockAhead: it would be good for longer than what has ended since
+// is remembered.
+func TestTokenOfAClockAhead(t *testing.T) {
+	w := newWorld(t)
+	w.at = w.at.Add(time.Hour)
+	seen, unseen := w.token(""), w.token("")
+	if !w.accepted(seen) {
+		t.Error("not good by the clock that made it")
+	}
+	w.at = w.at.Add(-time.Hour)
+	if w.accepted(unseen) || w.accepted(seen) {
+		t.Error("a token of a clock that was ahead is good")
+	}
+}
+
 func TestTokenTampered(t *testing.T) {
 	w := newWorld(t)
 	token := w.token("")

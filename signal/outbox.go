@@ -64,6 +64,9 @@ const (
 	together = 16
 	// givenUp is how long a signal is tried before its service is parked.
 	givenUp = 24 * time.Hour
+	// oldTries are needed as well, some thirteen minutes of them: a service that
+	// was told to go on, or was away itself, has old signals to begin with.
+	oldTries = 12
 	// keyTries is how often a service may say that it does not know the key: it
 	// may have asked a node that had not yet heard of a new one.
 	keyTries = 10
@@ -89,7 +92,8 @@ type Outbox struct {
 	stopped chan struct{}
 
 	mu       sync.Mutex
-	verified map[store.ID]time.Time // when streams last asked for a verification
+	verified map[store.ID]time.Time     // when streams last asked for a verification
+	signs    map[store.ID]chan struct{} // of life, by service
 }
 
 func (o *Outbox) init() {
@@ -99,6 +103,7 @@ func (o *Outbox) init() {
 		o.bell.rung = make(chan struct{})
 		o.stopped = make(chan struct{})
 		o.verified = map[store.ID]time.Time{}
+		o.signs = map[store.ID]chan struct{}{}
 	})
 }
 
@@ -119,6 +124,26 @@ func (b *bell) ring() {
 	defer b.mu.Unlock()
 	close(b.rung)
 	b.rung = make(chan struct{})
+}
+
+// alive is told when a service that could not be reached shows itself.
+func (o *Outbox) alive(service store.ID) chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, ok := o.signs[service]
+	if !ok {
+		c = make(chan struct{}, 1)
+		o.signs[service] = c
+	}
+	return c
+}
+
+// shows tells it.
+func (o *Outbox) shows(service store.ID) {
+	select {
+	case o.alive(service) <- struct{}{}:
+	default: // one that was not heard yet says the same
+	}
 }
 
 // Wake says that there is something to send, or that a service has changed.
@@ -276,7 +301,12 @@ func (o *Outbox) push(ctx context.Context, s store.Service) {
 						continue
 					default:
 						failures++
-						sleep(ctx, backoff(failures, mathrand.Float64()))
+						select {
+						case <-ctx.Done():
+						case <-o.alive(s.ID):
+							failures = 0
+						case <-time.After(backoff(failures, mathrand.Float64())):
+						}
 						continue
 					}
 				}
@@ -425,7 +455,7 @@ func (o *Outbox) mark(ctx context.Context, s store.Service, items []item, result
 				switch {
 				case f.Final, f.Code == "invalid_key" && one.Tries+1 >= keyTries:
 					why = f.Error()
-				case now.Sub(one.Made) > givenUp && one.Tries > 0:
+				case now.Sub(one.Made) > givenUp && one.Tries >= oldTries:
 					why = TooOld
 				}
 			}

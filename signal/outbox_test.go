@@ -181,6 +181,17 @@ func TestParked(t *testing.T) {
 					t.Fatalf("parked before its time, %v", p)
 				}
 				w.clock.advance(c.after)
+				if !w.services()[0].Parked.IsZero() {
+					t.Fatal("parked for its age alone")
+				}
+				w.update(w.store, func(tx store.Tx) error {
+					for range 12 {
+						if err := tx.PutOff(w.services()[0].ID, w.receipts(a)[1].Signal, w.clock.now(), c.why); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
 			}
 			w.eventually("it is parked", func() bool { return !w.services()[0].Parked.IsZero() })
 			s := w.services()[0]

@@ -32,6 +32,10 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 	if err := o.acknowledge(ctx, s, acks, refused); err != nil {
 		return nil, false, err
 	}
+	if !s.Parked.IsZero() {
+		// An empty answer would read as if there were no news.
+		return nil, false, ErrParked
+	}
 	sets = map[string]string{}
 	if most = min(most, MostSets); most <= 0 {
 		return sets, false, nil

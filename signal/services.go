@@ -28,6 +28,8 @@ var (
 	ErrPush = errors.New("want the address that signals are pushed to, such as https://shop.example.org/signals")
 	// ErrPlain: without TLS.
 	ErrPlain = errors.New("signals are pushed by https; http is for this machine alone, where push_private in the server's configuration names it")
+	// ErrParked: the stream is parked, and gets nothing until it is resumed.
+	ErrParked = errors.New("the stream is parked: it gets nothing until the operator resumes it")
 	// ErrAsked: the stream asks for verifications too often.
 	ErrAsked = errors.New("a stream is verified once a second at most")
 	// ErrStream: what a receiver may not change.
@@ -150,10 +152,14 @@ func (o *Outbox) resume(tx store.Tx, s store.Service, status, why string) error 
 	if err := tx.SaveService(s); err != nil {
 		return err
 	}
-	return tx.Hurry(s.ID, o.Now())
+	// Who lets it go on has seen to it: what is old already is not given up at
+	// the first failure.
+	return tx.Afresh(s.ID, o.Now())
 }
 
 func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Service) error) error {
+	o.init()
+	var id store.ID
 	err := o.Store.Update(ctx, func(tx store.Tx) error {
 		all, err := tx.Services()
 		if err != nil {
@@ -163,9 +169,11 @@ func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Ser
 		if i < 0 {
 			return ErrNoService
 		}
+		id = all[i].ID
 		return f(tx, all[i])
 	})
 	if err == nil {
+		o.shows(id)
 		o.Wake()
 	}
 	return err
@@ -222,8 +230,17 @@ func (o *Outbox) Verify(ctx context.Context, s store.Service, state string) erro
 	if soon {
 		return ErrAsked
 	}
-	err := o.Store.Update(ctx, func(tx store.Tx) error { return Verify(tx, s.ID, state, now) })
+	if !s.Parked.IsZero() || s.Status != store.StreamEnabled {
+		return nil // it would only wait with the rest
+	}
+	err := o.Store.Update(ctx, func(tx store.Tx) error {
+		if err := Verify(tx, s.ID, state, now); err != nil {
+			return err
+		}
+		return tx.Hurry(s.ID, now)
+	})
 	if err == nil {
+		o.shows(s.ID)
 		o.Wake()
 	}
 	return err

@@ -126,7 +126,7 @@ func TestTailHearsClocksThatLag(t *testing.T) {
 	a, b := w.account(), w.account()
 	w.node.raise(a, signal.DeviceAdded)
 	w.eventually("the first", func() bool { return len(there.heard) == 1 })
-	w.update(w.node.store, func(tx store.Tx) error {
+	w.update(w.store, func(tx store.Tx) error { // as a node with such a clock does
 		return signal.Raise(tx, b, signal.PasswordChanged, signal.Detail{}, w.clock.now().Add(-12*time.Second))
 	})
 	w.eventually("the one from behind", func() bool { return errors.Is(there.tail.Check(b.ID, store.ID{}, 1, w.clock.now()), signal.ErrStale) })
@@ -158,4 +158,39 @@ func TestTailThatIsCutOff(t *testing.T) {
 		}
 		return errors.Is(err, signal.ErrStale)
 	})
+}
+
+// TestOwnChangeMovesNoLook: a node that was held up, and then makes a change of
+// its own, still reads what others did before that.
+func TestOwnChangeMovesNoLook(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.account(), w.account()
+	stop := w.node.follow()
+	w.eventually("it knows", func() bool { return w.node.tail.Check(a.ID, store.ID{}, 1, w.clock.now()) == nil })
+	stop()
+	time.Sleep(signal.Fresh + 100*time.Millisecond)
+	there := w.newNode(&pushes{})
+	there.raise(a, signal.PasswordChanged)
+	w.clock.advance(time.Minute)
+	w.node.raise(b, signal.PasswordChanged)
+	defer w.node.follow()()
+	w.eventually("it knows again", func() bool {
+		return !errors.Is(w.node.tail.Check(b.ID, store.ID{}, 9, w.clock.now()), signal.ErrUnknown)
+	})
+	if err := w.node.tail.Check(a.ID, store.ID{}, 1, w.clock.now()); !errors.Is(err, signal.ErrStale) {
+		t.Errorf("got %v, want %v", err, signal.ErrStale)
+	}
+}
+
+// TestLateChange: what waited so long that other nodes' looks have passed by is
+// not written.
+func TestLateChange(t *testing.T) {
+	w := newWorld(t)
+	a := w.account()
+	err := w.node.store.Update(t.Context(), func(tx store.Tx) error {
+		return signal.Raise(tx, a, signal.PasswordChanged, signal.Detail{}, w.clock.now().Add(-6*time.Second))
+	})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, store.ErrUnavailable)
+	}
 }

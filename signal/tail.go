@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -20,6 +21,9 @@ const (
 	// a transaction that lags so much behind the others.
 	near = 2 * time.Second
 	far  = 15 * time.Second
+	// late is how long after its time a change may be written: the looks of
+	// other nodes must still come by it.
+	late = 5 * time.Second
 	wide = time.Second
 	// Fresh is how old what a node knows may be for an answer.
 	Fresh = time.Second
@@ -142,6 +146,7 @@ func (t *Tail) readFrom(ctx context.Context, from time.Time) error {
 			return err
 		}
 		t.Add(list)
+		t.reached(list)
 		if len(list) < page {
 			break
 		}
@@ -151,6 +156,18 @@ func (t *Tail) readFrom(ctx context.Context, from time.Time) error {
 	t.read = began
 	t.mu.Unlock()
 	return nil
+}
+
+// reached moves on where looks begin. Only what was read does: of what this
+// node wrote itself it is not known whether all before it was read.
+func (t *Tail) reached(list []store.Signal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range list {
+		if n.At.After(t.newest) {
+			t.newest = n.At
+		}
+	}
 }
 
 // Add takes signals in, those known already too.
@@ -169,9 +186,6 @@ func (t *Tail) add(n store.Signal) bool {
 		return false
 	}
 	t.seen[n.ID] = n.At
-	if n.At.After(t.newest) {
-		t.newest = n.At
-	}
 	switch n.Kind {
 	case Asked, Verification:
 		return true
@@ -289,7 +303,7 @@ func (f followed) Update(ctx context.Context, do func(store.Tx) error) error {
 	var made []store.Signal
 	err := f.Store.Update(ctx, func(tx store.Tx) error {
 		made = made[:0] // it may run again
-		return do(&noted{tx, &made})
+		return do(&noted{tx, f.tail, &made})
 	})
 	if err == nil && len(made) > 0 {
 		f.tail.Add(slices.Clone(made))
@@ -300,10 +314,14 @@ func (f followed) Update(ctx context.Context, do func(store.Tx) error) error {
 // noted is a transaction that keeps the signals written in it.
 type noted struct {
 	store.Tx
+	tail *Tail
 	made *[]store.Signal
 }
 
 func (n *noted) AddSignal(s store.Signal) error {
+	if n.tail.now().Sub(s.At) > late {
+		return fmt.Errorf("%w: a change has waited for its turn too long", store.ErrUnavailable)
+	}
 	err := n.Tx.AddSignal(s)
 	if err == nil {
 		*n.made = append(*n.made, s)

@@ -411,6 +411,9 @@ UPDATE receipts SET next = @next, tries = tries + 1, why = @why WHERE signal = @
 -- name: Hurry :exec
 UPDATE receipts SET next = @next WHERE service = @service AND delivered = 0 AND next > @next;
 
+-- name: Afresh :exec
+UPDATE receipts SET next = @next, tries = 0 WHERE service = @service AND delivered = 0;
+
 -- name: Receipts :many
 SELECT * FROM receipts WHERE account = @account ORDER BY made DESC, epoch DESC, signal, service LIMIT @most;
 

@@ -95,6 +95,7 @@ type Signals interface {
 	Apply(service, signal ID, applied, now time.Time) error
 	PutOff(service, signal ID, next time.Time, why string) error
 	Hurry(service ID, now time.Time) error             // all that wait are due
+	Afresh(service ID, now time.Time) error            // the same, and as if never tried
 	Receipts(account ID, limit int) ([]Receipt, error) // newest first
 	Backlogs() ([]Backlog, error)                      // of services with any
 }

@@ -123,8 +123,14 @@ func (v *Verifier) token(ctx context.Context, text string) (claims, error) {
 			return claims{}, err
 		}
 	}
-	if v.clock.now().Unix() >= t.expires+int64(leeway/time.Second) {
+	now := v.clock.now().Unix()
+	if now >= t.expires+int64(leeway/time.Second) {
 		return claims{}, refuse(Expired)
+	}
+	if t.issued > now+int64(leeway/time.Second) {
+		// Made by a clock that was ahead: it would outlive all that is
+		// remembered of what has ended since.
+		return claims{}, refuse(Stale)
 	}
 	if !ok {
 		v.tokens.keep(name, t)

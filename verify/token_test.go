@@ -118,6 +118,7 @@ func badTokens(t testing.TB, s *verifytest.Server, p *verifytest.Person) map[str
 		"no audience":            {with("aud", nil), Audience},
 		"a list of audiences":    {with("aud", []string{service}), Malformed},
 		"over":                   {with("iat", now-306, "exp", now-6), Expired},
+		"of a clock ahead":       {with("iat", now+60, "exp", now+300), Stale},
 		"without an end":         {with("exp", nil), Malformed},
 		"too long a life":        {with("exp", now+301), Malformed},
 		"ends before it begins":  {with("exp", now-1), Malformed},

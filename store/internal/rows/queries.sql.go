@@ -697,6 +697,20 @@ func (q *Queries) Addresses(ctx context.Context, account []byte) ([]Address, err
 	return items, nil
 }
 
+const afresh = `-- name: Afresh :exec
+UPDATE receipts SET next = $1, tries = 0 WHERE service = $2 AND delivered = 0
+`
+
+type AfreshParams struct {
+	Next    int64
+	Service []byte
+}
+
+func (q *Queries) Afresh(ctx context.Context, arg AfreshParams) error {
+	_, err := q.db.ExecContext(ctx, afresh, arg.Next, arg.Service)
+	return err
+}
+
 const agent = `-- name: Agent :one
 SELECT account, added, removed FROM agents WHERE account = $1
 `

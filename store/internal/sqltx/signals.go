@@ -124,6 +124,10 @@ func (t *Tx) Hurry(of store.ID, now time.Time) error {
 	return t.did(t.q.Hurry(none, rows.HurryParams{Next: micros(now), Service: of[:]}))
 }
 
+func (t *Tx) Afresh(of store.ID, now time.Time) error {
+	return t.did(t.q.Afresh(none, rows.AfreshParams{Next: micros(now), Service: of[:]}))
+}
+
 func (t *Tx) Receipts(account store.ID, limit int) ([]store.Receipt, error) {
 	list, err := t.q.Receipts(none, rows.ReceiptsParams{Account: account[:], Most: int32(limit)})
 	return each(list, err, t, receipt)
