@@ -106,6 +106,9 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 		return nil, err
 	}
 	to, err := m.open(ctx)
+	if errors.Is(err, postgres.ErrOthers) {
+		return nil, exitError{failed, err.Error() + "; nothing of it was touched", "make a new database: createdb"}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,8 +15,38 @@ import (
 // Schema is the version of the schema that this program has.
 func (s *Store) Schema() int { return schema }
 
+// tables are the ones that the migrations make. Only they are copied and wiped:
+// a database may hold what belongs to others.
+var tables = [...]string{
+	"addresses", "agents", "approvals", "desk_acts", "devices", "formers", "invitations", "keys", "lanes", "ledger", "messages", "passes",
+	"passkeys", "receipts", "recoveries", "recovery_codes", "requests", "services", "sessions", "settings", "signals", "subjects", "works",
+}
+
+// tablesQuery names all tables there are, but for those of goose.
 const tablesQuery = `SELECT table_name FROM information_schema.tables
-WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' ORDER BY table_name`
+WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT IN ('goose_db_version', 'goose_lock') ORDER BY table_name`
+
+// ErrOthers: there are tables in the database that no account server has made.
+var ErrOthers = errors.New("the database is used by something else already")
+
+// onlyOwn refuses a database that holds a table of others.
+func (s *Store) onlyOwn(ctx context.Context) error {
+	c, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	there, err := texts(ctx, c, tablesQuery)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	for _, name := range there {
+		if !slices.Contains(tables[:], name) {
+			return fmt.Errorf("%w: it has a table %q: use an empty database", ErrOthers, name)
+		}
+	}
+	return nil
+}
 
 // Export hands out every row of every table, as they were after one commit.
 // Writes go on meanwhile.
@@ -35,10 +66,6 @@ func (s *Store) Export(ctx context.Context, each func(store.Row) error) error {
 		if _, err := c.Exec(ctx, q); err != nil {
 			return advise(err, s.address)
 		}
-	}
-	tables, err := texts(ctx, c, tablesQuery)
-	if err != nil {
-		return advise(err, s.address)
 	}
 	for _, t := range tables {
 		columns, err := texts(ctx, c, "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position", t)
@@ -113,16 +140,10 @@ var ErrTaken = errors.New("there are accounts in this database already")
 // BeginMove makes room for the accounts of another store: it deletes what a new
 // store has, or what a move that was not finished has left, and marks the
 // database, so that no server starts on it. It returns ErrTaken where accounts
-// are that no move has brought.
+// are that no move has brought, and ErrOthers where tables are that are not ours.
 func (s *Store) BeginMove(ctx context.Context, from string) error {
-	c, err := pgx.ConnectConfig(ctx, s.config)
-	if err != nil {
-		return advise(err, s.address)
-	}
-	tables, err := texts(ctx, c, tablesQuery)
-	c.Close(context.WithoutCancel(ctx))
-	if err != nil {
-		return advise(err, s.address)
+	if err := s.onlyOwn(ctx); err != nil {
+		return err
 	}
 	return s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)

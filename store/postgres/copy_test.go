@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +70,56 @@ func everyTable(t *testing.T, c Config) (list []store.Row, tables []string) {
 		}
 	}
 	return list, tables
+}
+
+// The list of tables is what the migrations make, and what others have in the
+// same database stays as it is.
+func TestTablesOfOthers(t *testing.T) {
+	c := empty(t)
+	s := openIn(t, c)
+	db, err := pgx.Connect(t.Context(), c.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.Background())
+	there, err := texts(t.Context(), db, tablesQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(there, tables[:]) {
+		t.Errorf("the migrations make %q, the list says %q", there, tables)
+	}
+	for _, q := range []string{"CREATE TABLE goose_feathers (n INT)", "INSERT INTO goose_feathers VALUES (7)"} {
+		if _, err := db.Exec(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Export(t.Context(), func(r store.Row) error {
+		if r.Table == "goose_feathers" {
+			return errors.New("a table of others")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := s.BeginMove(t.Context(), "a test"); !errors.Is(err, ErrOthers) || !strings.Contains(err.Error(), `"goose_feathers"`) || !strings.Contains(err.Error(), "use an empty database") {
+		t.Errorf("beside others: %v", err)
+	}
+
+	// Nothing is made between the tables of others either.
+	name, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec(name, "CREATE TABLE orders (n INT)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Config{Address: server.URL(name), Moving: true}); !errors.Is(err, ErrOthers) || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("opened beside others: %v", err)
+	}
+	if err := server.Exec(name, "CREATE TABLE settings (n INT)"); err != nil {
+		t.Errorf("a table was made: %v", err)
+	}
 }
 
 func TestCopiesOfEverything(t *testing.T) {

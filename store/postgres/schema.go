@@ -39,6 +39,11 @@ func (s *Store) prepare(ctx context.Context, moving bool) error {
 	if err != nil {
 		return err
 	}
+	if moving { // before tables are made between those of others
+		if err := s.onlyOwn(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case at > schema:
 		return fmt.Errorf("%w: %s has schema %d, this readmit knows up to %d: run the newer readmit on it", store.ErrNewer, s.address, at, schema)
