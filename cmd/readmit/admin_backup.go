@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/server"
 	"readmit.dev/readmit/store/archive"
 	"readmit.dev/readmit/store/sqlite"
 )
@@ -112,6 +114,10 @@ func fetchBackup(ctx context.Context, data string, to io.Writer) error {
 		}
 		_, err = io.Copy(to, answer.Body)
 		return err
+	}
+	if text, err := os.ReadFile(filepath.Join(data, server.MovedFile)); err == nil {
+		return exitError{unchecked, fmt.Sprintf("the accounts of %s were moved, and what it still holds is old: %s", data, bytes.TrimSpace(text)),
+			"run it where a node answers, with --data DIR of that node"}
 	}
 	if _, gone := os.Stat(filepath.Join(data, databaseFile)); gone != nil {
 		return exitError{unchecked, fmt.Sprintf("no account server answers at %s, and %s holds no database", socket, data),

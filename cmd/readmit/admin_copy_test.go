@@ -154,6 +154,10 @@ func TestBackupRestoreMove(t *testing.T) {
 	}
 	laptop.must(args...)
 	says(laptop.run(args...), failed, "moved already")
+	says(laptop.run("admin", "backup", path("old.gz"), "--data", data), unchecked, "were moved", "where a node answers")
+	if _, err := os.Stat(path("old.gz")); err == nil {
+		t.Error("a backup was made of accounts that were moved")
+	}
 
 	alone := serveFolder(t, data, freeAddress(t))
 	<-alone.ended
