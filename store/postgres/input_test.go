@@ -70,6 +70,9 @@ func TestBadInput(t *testing.T) {
 		{"password in the URL", Config{Address: "postgres://jane:" + secret + "@db.example.org/x"}, false, []string{"store_password", ".pgpass"}},
 		{"password as a parameter", Config{Address: "postgres://db.example.org/x?password=" + secret}, false, []string{"store_password"}},
 		{"password in a list", Config{Address: "host=db.example.org password = " + secret}, false, []string{"store_password"}},
+		{"password with a question mark", Config{Address: "postgres://jane:who?" + secret + "@db.example.org/x"}, false, []string{"store_password"}},
+		{"password with a colon and an at", Config{Address: "postgres://jane@example.org:" + secret + "@db.example.org/x"}, false, []string{"store_password"}},
+		{"password as an escaped parameter", Config{Address: "postgres://jane@db.example.org/x?pass%77ord=" + secret}, false, []string{"store_password"}},
 		{"no address", Config{Address: "postgres://a b c"}, false, []string{"postgres://USER@HOST:PORT/DATABASE"}},
 		{"in the clear", Config{Address: "postgres://jane@192.0.2.1/x?sslmode=disable"}, false, []string{"sslmode=verify-full"}},
 		{"perhaps in the clear", Config{Address: "postgres://jane@192.0.2.1/x"}, false, []string{"sslmode=verify-full"}},
@@ -126,6 +129,17 @@ func TestBadInput(t *testing.T) {
 	t.Setenv("PGPASSFILE", file("passfile", "*:*:*:"+pgtest.Guarded+":"+secret+"\n", 0o600))
 	if err := openIn(t, Config{Address: as(pgtest.Guarded)}).Ready(t.Context()); err != nil {
 		t.Fatalf("with a passfile: %v", err)
+	}
+}
+
+func TestAddressesWithoutPassword(t *testing.T) {
+	for _, a := range []string{
+		"postgres://jane@db.example.org:5432/x?application_name=a:b@c", "postgresql://db.example.org:5432/x?user=jane@example.org",
+		"postgres://jane@one:5432,two:5433/x?target_session_attrs=read-write", "host=db.example.org passfile=/etc/pass",
+	} {
+		if err := WithoutPassword(a); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
 	}
 }
 

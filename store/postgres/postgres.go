@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -222,7 +223,15 @@ func WithoutPassword(address string) error {
 	return nil
 }
 
+// inURL reads as libpq does: what is before the first '@' is the user, as long
+// as no '/' is, whatever else is in it; and names of parameters may be escaped.
 func inURL(rest string) bool {
+	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
+		if strings.Contains(rest[:i], ":") {
+			return true
+		}
+		rest = rest[i+1:]
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, _, _ := strings.Cut(rest, "/")
 	if i := strings.LastIndex(authority, "@"); i >= 0 && strings.Contains(authority[:i], ":") {
@@ -230,6 +239,9 @@ func inURL(rest string) bool {
 	}
 	for _, p := range strings.Split(query, "&") {
 		name, _, _ := strings.Cut(p, "=")
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
 		if strings.EqualFold(name, "password") || strings.EqualFold(name, "sslpassword") {
 			return true
 		}
