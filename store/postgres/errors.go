@@ -68,6 +68,8 @@ func advise(err error, address string) error {
 	var name *net.DNSError
 	hint := ""
 	switch {
+	case errors.Is(err, pgconn.ErrReadOnlyConnection):
+		hint = onlyReads
 	case errors.As(err, &e):
 		switch {
 		case e.Code[:2] == classLogin:
@@ -77,7 +79,7 @@ func advise(err error, address string) error {
 		case e.Code == codeForbidden:
 			hint = "the user of the address must own the database: ALTER DATABASE … OWNER TO …"
 		case e.Code == codeReadOnly || e.Code == codeUnsupported:
-			hint = "this is a standby or set to read only: give the address of the primary, or several with target_session_attrs=read-write"
+			hint = onlyReads
 		case e.Code == codeCancelled || e.Code == codeLocked:
 			hint = "the database answers too slowly: see what it is busy with (pg_stat_activity)"
 		case e.Code[:2] == classResources:
@@ -100,6 +102,8 @@ func advise(err error, address string) error {
 	}
 	return fmt.Errorf("%s: %w: %s", address, err, hint)
 }
+
+const onlyReads = "this is a standby or set to read only: give the address of the primary, or several of which one is"
 
 // plainError prints one line.
 type plainError struct{ error }

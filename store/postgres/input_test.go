@@ -86,17 +86,13 @@ func TestBadInput(t *testing.T) {
 		{"no such database", Config{Address: server.URL("nothing")}, true, []string{"createdb", "nothing"}},
 		{"nothing listens", Config{Address: "postgres://jane@" + closed.Addr().String() + "/x"}, true, []string{"start PostgreSQL"}},
 		{"no answer", Config{Address: "postgres://jane@" + silent.Addr().String() + "/x", Patience: 300 * time.Millisecond}, true, []string{"does not answer"}},
-		{"read only", Config{Address: server.URL(only)}, true, nil},
+		{"read only", Config{Address: server.URL(only)}, true, []string{"primary"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			begun := time.Now()
 			s, err := Open(t.Context(), c.config)
-			if err == nil && c.what == "read only" { // reading is all that opening needs
-				defer s.Close()
-				err = s.Ready(t.Context())
-				c.says = []string{"primary"}
-			}
 			if err == nil {
+				s.Close()
 				t.Fatal("opened")
 			}
 			if errors.Is(err, store.ErrUnavailable) != c.unavailable {
@@ -151,6 +147,25 @@ func TestStandbyIsNotReady(t *testing.T) {
 	defer standby.Stop()
 	if _, err := Open(t.Context(), Config{Address: standby.URL(template)}); err == nil || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "primary") {
 		t.Fatalf("got error %v", err)
+	}
+}
+
+// What a standby says may be over: nothing is read from one either.
+func TestNothingIsReadFromAStandby(t *testing.T) {
+	c := empty(t)
+	s := openIn(t, c)
+	read := func() error {
+		return s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Subject(store.ID{1}); return err })
+	}
+	if err := read(); !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if err := server.Exec("postgres", "ALTER DATABASE "+lastPart(c.Address)+" SET default_transaction_read_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	s.db.SetMaxIdleConns(0) // as after a change of the primary
+	if err := read(); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "primary") {
+		t.Errorf("got error %v", err)
 	}
 }
 

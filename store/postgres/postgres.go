@@ -122,6 +122,10 @@ func openWith(ctx context.Context, c Config, config *pgx.ConnConfig, address str
 	config.RuntimeParams["lock_timeout"] = strconv.FormatInt(patience.Milliseconds()/2, 10)
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)
 	config.ConnectTimeout = patience
+	if config.ValidateConnect == nil {
+		// A standby is behind: what it says of a device or a password may be over.
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	s := &Store{
 		config: config, address: address, limits: limits{patience}, statements: statements{known: map[string]*statement{}},
 		slots: make(chan struct{}, size), closing: make(chan struct{}), open: true, probe: make(chan time.Time, 1),
