@@ -228,11 +228,29 @@ func restore(ctx context.Context, file, dir, master string) (sums archive.Sums, 
 		if err := newFile(filepath.Join(trial, masterFile), key); err != nil {
 			return nil, err
 		}
-		if err := os.Rename(filepath.Join(trial, masterFile), filepath.Join(dir, masterFile)); err != nil {
+		if err := place(trial, dir, masterFile); err != nil {
 			return nil, err
 		}
+		defer func() {
+			if err != nil { // it was not there before
+				os.Remove(filepath.Join(dir, masterFile))
+			}
+		}()
 	}
-	return sums, os.Rename(filepath.Join(trial, databaseFile), filepath.Join(dir, databaseFile))
+	return sums, place(trial, dir, databaseFile)
+}
+
+// place puts a file where none of its name is. A link, unlike a renaming, never
+// takes another file's place.
+func place(from, to, name string) error {
+	err := os.Link(filepath.Join(from, name), filepath.Join(to, name))
+	if errors.Is(err, fs.ErrExist) {
+		return exitError{failed, filepath.Join(to, name) + " has come to be there meanwhile, and is left as it is", "name a new folder with --data, which nobody else uses"}
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be put in its place: %w", name, err)
+	}
+	return nil
 }
 
 // opens holds a master key against the store of a folder.

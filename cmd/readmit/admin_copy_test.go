@@ -195,3 +195,22 @@ func TestBackupRestoreMove(t *testing.T) {
 	says(laptop.run("admin", "move", "--from", "sqlite:"+path("back"), "--to", pg.URL(used), "--master-key-file", key), failed, "not empty")
 	six.stop(t)
 }
+
+// What came to be there meanwhile is not written over.
+func TestPlaceLeavesWhatIsThere(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	for dir, text := range map[string]string{from: "new", to: "theirs"} {
+		if err := os.WriteFile(filepath.Join(dir, databaseFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := place(from, to, databaseFile); err == nil || !strings.Contains(err.Error(), "left as it is") {
+		t.Errorf("got error %v", err)
+	}
+	if b, err := os.ReadFile(filepath.Join(to, databaseFile)); err != nil || string(b) != "theirs" {
+		t.Errorf("it holds %q, %v", b, err)
+	}
+	if err := place(from, t.TempDir(), databaseFile); err != nil {
+		t.Error(err)
+	}
+}
