@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -166,6 +167,33 @@ func TestNothingIsReadFromAStandby(t *testing.T) {
 	s.db.SetMaxIdleConns(0) // as after a change of the primary
 	if err := read(); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "primary") {
 		t.Errorf("got error %v", err)
+	}
+}
+
+// A change that runs with no other beside it holds up no reader.
+func TestReadersPassACrowd(t *testing.T) {
+	s := openIn(t, empty(t))
+	s.crowd.Lock()
+	defer s.crowd.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- s.View(ctx, func(tx store.Tx) error {
+			if _, err := tx.Subject(store.ID{1}); !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			_, err := tx.Session(store.ID{1}) // more than goes together
+			return err
+		})
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Fatal("the reader waits")
 	}
 }
 

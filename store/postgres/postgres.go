@@ -338,10 +338,12 @@ var errStopped = fmt.Errorf("%w: closed", store.ErrUnavailable)
 
 // once runs f once and says whether it must run again.
 func (s *Store) once(ctx context.Context, m mode, crowd bool, f func(store.Tx) error) (err error, next again) {
-	if crowd {
+	switch {
+	case m == alone || m == snapshot: // what only reads meets nobody
+	case crowd:
 		s.crowd.Lock()
 		defer s.crowd.Unlock()
-	} else {
+	default:
 		s.crowd.RLock()
 		defer s.crowd.RUnlock()
 	}
