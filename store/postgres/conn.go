@@ -277,6 +277,12 @@ func (c *conn) lost(err error) error {
 		if !t.sent || t.mode == alone {
 			t.again = reconnect
 		}
+	case e.SeverityUnlocalized == "FATAL" || e.Code == codeIdle:
+		// It ended the connection, whatever for.
+		c.broken = true
+		if !t.sent || t.mode == alone {
+			t.again = reconnect
+		}
 	case e.Code == codeSerialization || e.Code == codeDeadlock:
 		t.again = conflict
 	case e.Code[:2] == classConnection || e.Code[:2] == classOperator && e.Code != codeCancelled:

@@ -21,6 +21,7 @@ const (
 	codeCancelled     = "57014" // by statement_timeout
 	codeLocked        = "55P03" // by lock_timeout
 	codeReadOnly      = "25006"
+	codeIdle          = "25P03" // by idle_in_transaction_session_timeout
 	codeNoDatabase    = "3D000"
 	codeForbidden     = "42501"
 	codeNoParameter   = "42704"
