@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,6 +58,7 @@ type conn struct {
 	store  *Store
 	at     *transaction // nil between transactions
 	broken bool
+	era    int64 // see Store.era
 }
 
 // transaction is the one at work on a connection.
@@ -269,7 +271,13 @@ func (c *conn) end() {
 func (c *conn) lost(err error) error {
 	t := c.at
 	var e *pgconn.PgError
+	var network net.Error
 	switch {
+	case !errors.As(err, &e) && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()):
+		// Silence. The other connections lead to the same, and trying each would
+		// take as long as this once more.
+		c.broken = true
+		c.store.era.CompareAndSwap(c.era, c.era+1)
 	case !errors.As(err, &e):
 		// Not an answer of the database. After COMMIT was sent nobody knows
 		// whether it took place; before, nothing did.
@@ -383,7 +391,18 @@ func (c *conn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsu
 func (c *conn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
 func (c *conn) IsValid() bool                       { return !c.broken && !c.pg.IsClosed() }
 
+// ResetSession is asked before a connection that was idle is used.
+func (c *conn) ResetSession(context.Context) error {
+	if c.era != c.store.era.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
 func (c *conn) Close() error {
+	if c.era != c.store.era.Load() {
+		return c.pg.PgConn().Conn().Close() // nobody is there to be told
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return c.pg.Close(ctx)

@@ -88,6 +88,7 @@ type Store struct {
 
 	slots   chan struct{} // one for each connection
 	crowd   sync.RWMutex  // see crowded
+	era     atomic.Int64  // the connections of an era before are not used: one of them went silent
 	closing chan struct{}
 	mu      sync.Mutex // of open
 	open    bool
@@ -149,6 +150,7 @@ type connector struct{ s *Store }
 func (c connector) Driver() driver.Driver { return nil }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	era := c.s.era.Load()
 	pg, err := pgx.ConnectConfig(ctx, c.s.config)
 	if err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, err
 		}
 	}
-	return &conn{pg: pg, store: c.s}, nil
+	return &conn{pg: pg, store: c.s, era: era}, nil
 }
 
 // parse reads the address.
