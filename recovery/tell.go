@@ -187,9 +187,9 @@ func (s *Service) Flush(ctx context.Context) error {
 		}
 		return nil
 	})
-	// Only what the store could not take is tried again: what fails by itself
-	// would fail for ever, and hold up the rest.
-	if errors.Is(err, store.ErrUnavailable) {
+	// Only what the store could not take, or was not given the time for, is tried
+	// again: what fails by itself would fail for ever, and hold up the rest.
+	if errors.Is(err, store.ErrUnavailable) || err != nil && ctx.Err() != nil {
 		s.pending.mu.Lock()
 		s.pending.emails, s.pending.claims = append(emails, s.pending.emails...), append(claims, s.pending.claims...)
 		s.pending.mu.Unlock()
