@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store"
+	"readmit.dev/readmit/store/archive"
 	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
@@ -213,4 +216,26 @@ func TestPlaceLeavesWhatIsThere(t *testing.T) {
 	if err := place(from, t.TempDir(), databaseFile); err != nil {
 		t.Error(err)
 	}
+}
+
+// A backup of a newer version says so, though its rows cannot be taken.
+func TestRestoreOfANewerVersion(t *testing.T) {
+	var file bytes.Buffer
+	if _, err := archive.Write(t.Context(), &file, newer{}, 99, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restoreInto(t.Context(), &file, t.TempDir()); err == nil || !strings.Contains(err.Error(), "made by a newer version (schema 99") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+type newer struct{}
+
+func (newer) Export(_ context.Context, each func(store.Row) error) error {
+	for n := range int64(600) { // more than go together
+		if err := each(store.Row{Table: "of_the_next_version", Columns: []string{"id"}, Values: []any{n}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -95,7 +95,8 @@ func Write(ctx context.Context, to io.Writer, s Source, schema int, now time.Tim
 const maxLine = 16 << 20
 
 // Read reads a backup to its end and gives out each row. It returns ErrForm for
-// what is none, is cut off, or does not hold what its last line says.
+// what is none, is cut off, or does not hold what its last line says. The schema
+// comes with errors too, once it is known.
 func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 	zip, err := gzip.NewReader(from)
 	if err != nil {
@@ -112,7 +113,7 @@ func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 	for lines.Scan() {
 		line := lines.Bytes()
 		if len(line) == 0 {
-			return nil, 0, ErrForm
+			return nil, h.Schema, ErrForm
 		}
 		if line[0] == '{' {
 			var next struct {
@@ -120,33 +121,33 @@ func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 				foot
 			}
 			if err := json.Unmarshal(line, &next); err != nil {
-				return nil, 0, fmt.Errorf("%w: %w", ErrForm, err)
+				return nil, h.Schema, fmt.Errorf("%w: %w", ErrForm, err)
 			}
 			if next.Sums == nil {
 				at = next.columns
 				continue
 			}
 			if lines.Scan() || lines.Err() != nil {
-				return nil, 0, fmt.Errorf("%w: something follows its end", ErrForm)
+				return nil, h.Schema, fmt.Errorf("%w: something follows its end", ErrForm)
 			}
 			sums := count.sums()
 			if err := next.Sums.Differ(sums); err != nil {
-				return nil, 0, fmt.Errorf("%w: %w", ErrForm, err)
+				return nil, h.Schema, fmt.Errorf("%w: %w", ErrForm, err)
 			}
 			return sums, h.Schema, nil
 		}
 		r, err := row(at, line)
 		if err != nil {
-			return nil, 0, err
+			return nil, h.Schema, err
 		}
 		if err := count.add(r); err != nil {
-			return nil, 0, fmt.Errorf("%w: %w", ErrForm, err)
+			return nil, h.Schema, fmt.Errorf("%w: %w", ErrForm, err)
 		}
 		if err := each(r); err != nil {
-			return nil, 0, err
+			return nil, h.Schema, err
 		}
 	}
-	return nil, 0, fmt.Errorf("%w: it is cut off", errors.Join(ErrForm, lines.Err()))
+	return nil, h.Schema, fmt.Errorf("%w: it is cut off", errors.Join(ErrForm, lines.Err()))
 }
 
 func row(at columns, line []byte) (store.Row, error) {

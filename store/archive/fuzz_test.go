@@ -45,6 +45,14 @@ func written(t testing.TB) []byte {
 	return b.Bytes()
 }
 
+// A row that cannot be taken is often one of a newer version: the schema says so.
+func TestReadTellsTheSchemaWithErrors(t *testing.T) {
+	refused := errors.New("no such table")
+	if _, schema, err := Read(bytes.NewReader(written(t)), func(store.Row) error { return refused }); !errors.Is(err, refused) || schema != 4 {
+		t.Errorf("schema %d, %v", schema, err)
+	}
+}
+
 func TestSumsSeeEveryChange(t *testing.T) {
 	count := func(f fixed) Sums {
 		s, err := Count(t.Context(), f, nil)
