@@ -150,7 +150,7 @@ func (h *history) record(client int, in did, call func() (answered, error)) erro
 	}
 	op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: begun, Return: time.Since(h.began).Nanoseconds()}
 	if out.how == unanswered {
-		if in == refreshFirst || in == refreshSecond || in == tryPassword {
+		if in == refreshFirst || in == refreshSecond {
 			return nil // says nothing and leaves nothing
 		}
 		op.Return = math.MaxInt64
