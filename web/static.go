@@ -44,8 +44,9 @@ type static struct {
 }
 
 type asset struct {
-	kind          string
-	plain, packed []byte
+	kind   string
+	plain  []byte
+	packed func() []byte // when it is first asked for: all at once would be most of a start
 }
 
 var kinds = map[string]string{
@@ -90,7 +91,7 @@ func loadStatic(words map[string]catalogue) (static, error) {
 }
 
 func newAsset(name string, b []byte) asset {
-	return asset{kinds[path.Ext(name)], b, pack(b, gzip.BestCompression)}
+	return asset{kinds[path.Ext(name)], b, sync.OnceValue(func() []byte { return pack(b, gzip.BestCompression) })}
 }
 
 func (s *static) names() []string {

@@ -209,18 +209,18 @@ func (p *Pages) qr(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, "image/svg+xml", b.Bytes(), nil)
 }
 
-// send writes an answer, compressed where the browser takes that. packed is
-// the compressed form where it is known already.
-func send(w http.ResponseWriter, r *http.Request, status int, kind string, plain, packed []byte) {
+// send writes an answer, compressed where the browser takes that. packed
+// gives the compressed form where that is kept, and is nil for what is made anew.
+func send(w http.ResponseWriter, r *http.Request, status int, kind string, plain []byte, packed func() []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	out := plain
 	if takesGzip(r) {
 		if packed == nil {
-			packed = pack(plain, gzip.BestSpeed)
+			packed = func() []byte { return pack(plain, gzip.BestSpeed) }
 		}
 		h.Set("Content-Encoding", "gzip")
-		out = packed
+		out = packed()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(out)))
 	w.WriteHeader(status)

@@ -248,7 +248,7 @@ func TestSizes(t *testing.T) {
 					t.Errorf("%s loads %s, which is not there", path, brings[i])
 				}
 				if !strings.Contains(brings[i], "dist/") {
-					n += len(a.packed)
+					n += len(a.packed())
 				}
 				for _, m := range later.FindAllStringSubmatch(string(a.plain), -1) {
 					for _, name := range append(p.static.imports("js/"+m[1], nil), "js/"+m[1]) {
