@@ -231,15 +231,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// item is a receipt with what is sent for it.
-type item struct {
-	store.Receipt
-	signal store.Signal
-	lost   bool
+// signalOf is the signal of a receipt.
+func signalOf(d store.Due) store.Signal {
+	return store.Signal{ID: d.Signal, Account: d.Account, Epoch: d.Epoch, Kind: d.Kind, At: d.Made, Detail: d.Detail}
 }
 
 // due reads what is due to a service, with what is needed to send it.
-func (o *Outbox) due(ctx context.Context, s store.Service, most int) (items []item, audiences []string, err error) {
+func (o *Outbox) due(ctx context.Context, s store.Service, most int) (items []store.Due, audiences []string, err error) {
 	err = o.Store.View(ctx, func(tx store.Tx) error {
 		items, audiences = nil, nil
 		list, err := tx.DueReceipts(s.ID, o.Now(), most)
@@ -257,16 +255,8 @@ func (o *Outbox) due(ctx context.Context, s store.Service, most int) (items []it
 				audiences = append(audiences, one.Audience)
 			}
 		}
-		if !runs {
-			return nil
-		}
-		for _, r := range list {
-			n, err := tx.Signal(r.Made, r.Signal)
-			lost := errors.Is(err, store.ErrNotFound)
-			if err != nil && !lost {
-				return err
-			}
-			items = append(items, item{r, n, lost})
+		if runs {
+			items = list
 		}
 		return nil
 	})
@@ -293,7 +283,7 @@ func (o *Outbox) push(ctx context.Context, s store.Service) {
 						continue // and nothing is due until it is resumed
 					case done.delivered > 0:
 						if failures > 0 {
-							err = o.Store.Update(ctx, func(tx store.Tx) error { return tx.Hurry(s.ID, o.Now()) })
+							err = o.Store.Mark(ctx, func(tx store.Tx) error { return tx.Hurry(s.ID, o.Now()) })
 						}
 						failures = 0
 						continue
@@ -334,17 +324,15 @@ func (o *Outbox) claim(ctx context.Context, service store.ID, have time.Time) (u
 	if have.Sub(now) > lease/2 {
 		return have, nil
 	}
-	err = o.Store.Update(ctx, func(tx store.Tx) error {
-		until = time.Time{}
-		w, err := tx.Work(service)
-		if err != nil || w.Node != o.node && w.Lease.After(now) && w.Lease.Sub(now) <= 2*lease {
-			return err
-		}
-		w.Node, w.Lease = o.node, now.Add(lease)
-		until = w.Lease
-		return tx.SaveWork(w)
+	mine := false
+	err = o.Store.Mark(ctx, func(tx store.Tx) error {
+		mine, err = tx.Claim(store.Work{Service: service, Node: o.node, Lease: now.Add(lease)}, now, now.Add(2*lease))
+		return err
 	})
-	return until, err
+	if err != nil || !mine {
+		return time.Time{}, err
+	}
+	return now.Add(lease), nil
 }
 
 // outcome is what came of a batch.
@@ -354,7 +342,7 @@ type outcome struct {
 }
 
 // send pushes a batch, one of each account, and keeps what came of it.
-func (o *Outbox) send(ctx context.Context, s store.Service, items []item, audiences []string, until time.Time) (outcome, time.Time, error) {
+func (o *Outbox) send(ctx context.Context, s store.Service, items []store.Due, audiences []string, until time.Time) (outcome, time.Time, error) {
 	results := make([]*Failure, len(items))
 	token := o.Keys.PushToken(s.ID)
 	var all sync.WaitGroup
@@ -389,18 +377,19 @@ func (o *Outbox) send(ctx context.Context, s store.Service, items []item, audien
 			}
 		}
 	}
-	return o.mark(ctx, s, items, results, until)
+	done, err := o.mark(ctx, s, items, results)
+	return done, until, err
 }
 
 // try sends one.
-func (o *Outbox) try(ctx context.Context, s store.Service, one item, audiences []string, token string) *Failure {
-	if one.lost {
+func (o *Outbox) try(ctx context.Context, s store.Service, one store.Due, audiences []string, token string) *Failure {
+	if one.Lost {
 		return &Failure{Why: Lost, Final: true}
 	}
-	if !wanted(s, one.signal) {
+	if !wanted(s, signalOf(one)) {
 		return &Failure{Why: NotAsked}
 	}
-	text, err := o.sets.make(ctx, one.signal, s, audiences)
+	text, err := o.sets.make(ctx, signalOf(one), s, audiences)
 	if err != nil {
 		o.Log.Error("a signal cannot be signed", "error", err)
 		return &Failure{Why: PutOff}
@@ -424,24 +413,24 @@ func wanted(s store.Service, n store.Signal) bool {
 
 // mark keeps what came of a batch. Where the store does not take it, all of it
 // is sent once more.
-func (o *Outbox) mark(ctx context.Context, s store.Service, items []item, results []*Failure, until time.Time) (done outcome, _ time.Time, err error) {
+func (o *Outbox) mark(ctx context.Context, s store.Service, items []store.Due, results []*Failure) (done outcome, err error) {
 	ctx = context.WithoutCancel(ctx)
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	now := o.Now()
-	end := until
-	pauses := make([]time.Duration, len(items))
+	why := ""
+	pauses, order := make([]time.Duration, len(items)), make([]int, len(items))
 	for i := range items {
-		pauses[i] = backoff(items[i].Tries+1, mathrand.Float64())
+		pauses[i], order[i] = backoff(items[i].Tries+1, mathrand.Float64()), i
 	}
-	err = o.Store.Update(ctx, func(tx store.Tx) error {
-		done, end = outcome{}, until
-		why := ""
-		for i, one := range items {
+	slices.SortFunc(order, func(a, b int) int { return byID(items[a].Signal, items[b].Signal) }) // see ids
+	err = o.Store.Mark(ctx, func(tx store.Tx) error {
+		done, why = outcome{}, ""
+		for _, i := range order {
+			one, f := items[i], results[i]
 			if one.Signal.IsZero() {
 				continue
 			}
-			f := results[i]
 			var err error
 			switch {
 			case f == nil:
@@ -463,30 +452,22 @@ func (o *Outbox) mark(ctx context.Context, s store.Service, items []item, result
 				return err
 			}
 		}
-		if why != "" {
-			done.parked = true
-			if err := park(tx, s.ID, why, now); err != nil {
-				return err
-			}
-		}
-		w, err := tx.Work(s.ID)
-		if err != nil || w.Node != o.node {
-			return err
-		}
 		if done.delivered > 0 {
-			w.Heard = now
+			return tx.Heard(s.ID, now)
 		}
-		w.Lease = now.Add(lease)
-		end = w.Lease
-		return tx.SaveWork(w)
+		return nil
 	})
+	if err == nil && why != "" {
+		done.parked = true
+		err = o.Store.Update(ctx, func(tx store.Tx) error { return park(tx, s.ID, why, now) })
+	}
 	if err == nil {
 		o.observe(s, items, results, done)
 	}
-	return done, end, err
+	return done, err
 }
 
-func (o *Outbox) observe(s store.Service, items []item, results []*Failure, done outcome) {
+func (o *Outbox) observe(s store.Service, items []store.Due, results []*Failure, done outcome) {
 	whys := map[string]int{}
 	for i := range items {
 		what := "delivered"
@@ -494,18 +475,20 @@ func (o *Outbox) observe(s store.Service, items []item, results []*Failure, done
 			what = "failed"
 			whys[f.Error()]++
 		}
-		if o.Observed != nil {
-			o.Observed(s.Name, what)
-		}
+		o.observed(s.Name, what)
 	}
 	for _, why := range slices.Sorted(maps.Keys(whys)) {
 		o.Log.Warn("signals not delivered", "service", s.Name, "why", why, "signals", whys[why])
 	}
 	if done.parked {
-		if o.Observed != nil {
-			o.Observed(s.Name, "parked")
-		}
+		o.observed(s.Name, "parked")
 		o.Log.Error("a service is parked: it gets no signals until it is resumed", "service", s.Name)
+	}
+}
+
+func (o *Outbox) observed(service, outcome string) {
+	if o.Observed != nil {
+		o.Observed(service, outcome)
 	}
 }
 

@@ -1,7 +1,9 @@
 package signal
 
 import (
+	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -74,14 +76,14 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 }
 
 // give makes the SETs. What the stream does not have is passed over for good.
-func (o *Outbox) give(ctx context.Context, s store.Service, items []item, audiences []string, sets map[string]string) error {
-	var over []item
+func (o *Outbox) give(ctx context.Context, s store.Service, items []store.Due, audiences []string, sets map[string]string) error {
+	var over []store.Due
 	for _, one := range items {
-		if one.lost || !wanted(s, one.signal) {
+		if one.Lost || !wanted(s, signalOf(one)) {
 			over = append(over, one)
 			continue
 		}
-		text, err := o.sets.make(ctx, one.signal, s, audiences)
+		text, err := o.sets.make(ctx, signalOf(one), s, audiences)
 		if err != nil {
 			return err
 		}
@@ -91,10 +93,10 @@ func (o *Outbox) give(ctx context.Context, s store.Service, items []item, audien
 		return nil
 	}
 	now := o.Now()
-	return o.Store.Update(ctx, func(tx store.Tx) error {
+	return o.Store.Mark(ctx, func(tx store.Tx) error {
 		for _, one := range over {
 			why := NotAsked
-			if one.lost {
+			if one.Lost {
 				why = Lost
 			}
 			if err := tx.Deliver(s.ID, one.Signal, now, why); err != nil {
@@ -112,34 +114,40 @@ func (o *Outbox) acknowledge(ctx context.Context, s store.Service, acks []string
 		return nil
 	}
 	now := o.Now()
-	parked := ""
-	err := o.Store.Update(ctx, func(tx store.Tx) error {
-		parked = ""
-		var tries map[store.ID]int
-		if len(refused) > 0 {
-			given, err := tx.DueReceipts(s.ID, now, MostSets)
-			if err != nil {
-				return err
-			}
-			tries = map[store.ID]int{}
-			for _, r := range given {
-				tries[r.Signal] = r.Tries + 1
-			}
-		}
-		for _, jti := range acks {
-			if id, ok := parseID(jti); ok {
+	given := ids(acks)
+	if len(given) > 0 {
+		err := o.Store.Mark(ctx, func(tx store.Tx) error {
+			for _, id := range given {
 				if err := tx.Deliver(s.ID, id, now, ""); err != nil {
 					return err
 				}
 			}
+			return tx.Heard(s.ID, now)
+		})
+		if err != nil {
+			return err
 		}
-		for jti, why := range refused {
-			id, ok := parseID(jti)
-			if !ok {
-				continue
-			}
+		for range acks {
+			o.observed(s.Name, "delivered")
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	parked := ""
+	err := o.Store.Update(ctx, func(tx store.Tx) error {
+		parked = ""
+		due, err := tx.DueReceipts(s.ID, now, MostSets)
+		if err != nil {
+			return err
+		}
+		tries := map[store.ID]int{}
+		for _, r := range due {
+			tries[r.Signal] = r.Tries + 1
+		}
+		for _, id := range ids(slices.Collect(maps.Keys(refused))) {
 			f := Failure{Why: Rejected}
-			if slices.Contains(codes, why.Code) {
+			if why := refused[hexOf(id)]; slices.Contains(codes, why.Code) {
 				f.Code = why.Code
 			}
 			if err := tx.PutOff(s.ID, id, now.Add(backoff(tries[id], 0.5)), f.Error()); err != nil {
@@ -150,44 +158,40 @@ func (o *Outbox) acknowledge(ctx context.Context, s store.Service, acks []string
 			}
 		}
 		if parked != "" {
-			if err := park(tx, s.ID, parked, now); err != nil {
-				return err
-			}
+			return park(tx, s.ID, parked, now)
 		}
-		if len(acks) == 0 {
-			return nil
-		}
-		w, err := tx.Work(s.ID)
-		if err != nil {
-			return err
-		}
-		w.Heard = now
-		return tx.SaveWork(w)
+		return nil
 	})
 	if err == nil && parked != "" {
-		if o.Observed != nil {
-			o.Observed(s.Name, "parked")
-		}
+		o.observed(s.Name, "parked")
 		o.Log.Error("a service is parked: it refuses a signal", "service", s.Name, "why", parked)
-	}
-	for range acks {
-		if err == nil && o.Observed != nil {
-			o.Observed(s.Name, "delivered")
-		}
 	}
 	return err
 }
+
+// ids reads those that are some, in order: transactions that mark the same
+// receipts must come upon them in the same order, or they would wait for each
+// other.
+func ids(jtis []string) []store.ID {
+	var out []store.ID
+	for _, jti := range jtis {
+		if id, ok := parseID(jti); ok {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, byID)
+	return out
+}
+
+func byID(a, b store.ID) int { return bytes.Compare(a[:], b[:]) }
 
 // Applied keeps since when a service acts on signals. A moment that is not
 // between the service's registration and now is taken for now.
 func (o *Outbox) Applied(ctx context.Context, s store.Service, at map[string]time.Time) error {
 	now := o.Now()
-	return o.Store.Update(ctx, func(tx store.Tx) error {
-		for jti, when := range at {
-			id, ok := parseID(jti)
-			if !ok {
-				continue
-			}
+	return o.Store.Mark(ctx, func(tx store.Tx) error {
+		for _, id := range ids(slices.Collect(maps.Keys(at))) {
+			when := at[hexOf(id)]
 			if when.After(now) || when.Before(s.Added) {
 				when = now
 			}

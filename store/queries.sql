@@ -387,14 +387,21 @@ DELETE FROM receipts WHERE service = @service AND delivered = 0;
 -- name: Work :one
 SELECT * FROM works WHERE service = @service;
 
--- name: SaveWork :exec
-INSERT INTO works (service, node, lease, heard) VALUES (@service, @node, @lease, @heard)
-ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease, heard = excluded.heard;
+-- name: Claim :execrows
+-- One statement, so that of two nodes one has it however they are isolated.
+INSERT INTO works (service, node, lease, heard) VALUES (@service, @node, @lease, 0)
+ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease
+WHERE works.node = excluded.node OR works.lease <= @now OR works.lease > @far;
+
+-- name: Heard :exec
+INSERT INTO works (service, node, lease, heard) VALUES (@service, @node, 0, @heard)
+ON CONFLICT (service) DO UPDATE SET heard = excluded.heard;
 
 -- name: DueReceipts :many
 -- Of each account only the first that waits, due or not: what comes after it
 -- waits for it.
-SELECT r.* FROM receipts AS r WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND NOT EXISTS (
+SELECT r.*, n.detail, CAST(n.id IS NULL AS INTEGER) AS lost FROM receipts AS r LEFT JOIN signals AS n ON n.at = r.made AND n.id = r.signal
+WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND NOT EXISTS (
     SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
     AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
 ORDER BY r.next, r.made LIMIT @most;

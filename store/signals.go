@@ -57,6 +57,13 @@ type Receipt struct {
 	Why       string    // why it waits, or what became of it: one of the constants of package signal
 }
 
+// Due is a receipt that is due, with what its signal says.
+type Due struct {
+	Receipt
+	Detail []byte
+	Lost   bool // the signal is gone
+}
+
 // Backlog is what one service has not taken yet.
 type Backlog struct {
 	Service ID
@@ -84,11 +91,15 @@ type Signals interface {
 	DropService(ID) error                       // with the receipts that wait; ErrNotFound
 
 	Work(service ID) (Work, error) // the zero Work of a service that has none
-	SaveWork(Work) error
+	// Claim makes a service a node's to send to until then, unless it is now
+	// another's. A lease that ends after far was written by a clock that is wrong,
+	// and holds nobody off.
+	Claim(w Work, now, far time.Time) (claimed bool, err error)
+	Heard(service ID, at time.Time) error
 
 	// DueReceipts returns the receipts of a service that are due. Of each
 	// account only the earliest that was not delivered is ever among them.
-	DueReceipts(service ID, now time.Time, limit int) ([]Receipt, error)
+	DueReceipts(service ID, now time.Time, limit int) ([]Due, error)
 	// Deliver and Apply mark receipts that are not yet marked so; what was
 	// applied was delivered. PutOff is for those not delivered.
 	Deliver(service, signal ID, at time.Time, why string) error

@@ -321,6 +321,10 @@ type Tx interface {
 type Store interface {
 	View(ctx context.Context, f func(Tx) error) error   // reads only; f may run more than once
 	Update(ctx context.Context, f func(Tx) error) error // durable when it returns nil
-	Ready(ctx context.Context) error                    // whether it can write now
+	// Mark is Update for writes that are right whatever runs beside them: each is
+	// one statement that says itself when it applies, and f decides nothing by
+	// what it reads. An adapter may isolate it less.
+	Mark(ctx context.Context, f func(Tx) error) error
+	Ready(ctx context.Context) error // whether it can write now
 	Close() error
 }

@@ -34,6 +34,15 @@ const (
 	snapshot
 )
 
+// level is how a transaction begins: how far it is isolated.
+type level string
+
+const (
+	serializable   level = "BEGIN ISOLATION LEVEL SERIALIZABLE"
+	readCommitted  level = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	repeatableRead level = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+)
+
 // again says that a transaction is to be run once more, and why.
 type again int
 
@@ -64,6 +73,7 @@ type conn struct {
 // transaction is the one at work on a connection.
 type transaction struct {
 	ctx     context.Context
+	level   level
 	mode    mode
 	begun   bool // BEGIN was sent
 	sent    bool // COMMIT was sent
@@ -96,8 +106,8 @@ type result struct {
 	tag     string
 }
 
-func (c *conn) begin(ctx context.Context, m mode) {
-	c.at = &transaction{ctx: ctx, mode: m, memory: map[string]*memory{}}
+func (c *conn) begin(ctx context.Context, l level, m mode) {
+	c.at = &transaction{ctx: ctx, level: l, mode: m, memory: map[string]*memory{}}
 }
 
 // ExecContext takes a write. The context is the transaction's.
@@ -162,7 +172,7 @@ func (c *conn) QueryContext(_ context.Context, query string, args []driver.Named
 	if r, ok := t.recall(s.name, in); ok {
 		return &fetched{r: r}, nil
 	}
-	if s.name == "Subject" && t.mode == ahead && !t.begun && len(t.waiting) == 0 {
+	if s.name == "Subject" && t.level == serializable && t.mode == ahead && !t.begun && len(t.waiting) == 0 {
 		id := in[0].([]byte)
 		if m, ok := c.store.recent.take(string(id)); ok {
 			t.guessed = true
@@ -213,10 +223,7 @@ func (c *conn) opening() []call {
 		return nil
 	}
 	c.at.begun = true
-	if c.at.mode == alone || c.at.mode == snapshot {
-		return []call{{text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}
-	}
-	return append([]call{{text: "BEGIN ISOLATION LEVEL SERIALIZABLE"}}, c.at.checks...)
+	return append([]call{{text: string(c.at.level)}}, c.at.checks...)
 }
 
 // commit sends what waits and ends the transaction.

@@ -1,8 +1,8 @@
 // Package postgres keeps the data in PostgreSQL, for any number of nodes
 // beside each other.
 //
-// It runs the queries of store/queries.sql, each transaction SERIALIZABLE and
-// again where it met another. What makes it fast enough is when the statements
+// It runs the queries of store/queries.sql, each change SERIALIZABLE and again
+// where it met another. What makes it fast enough is when the statements
 // are sent: BEGIN goes with the first, reads that belong together go together,
 // and writes wait for COMMIT. A sign-in's message costs two round trips.
 //
@@ -277,16 +277,23 @@ func readPassword(path string) (string, error) {
 // Update runs f in a serializable transaction, again where it met another. A
 // context that ends is heeded until f has been begun and between two runs.
 func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
-	return s.run(ctx, ahead, f)
+	return s.run(ctx, serializable, ahead, f)
+}
+
+// Mark runs f in a transaction that is READ COMMITTED: beside changes of
+// accounts it neither fails nor makes them fail, however many there are
+// (decision 025).
+func (s *Store) Mark(ctx context.Context, f func(store.Tx) error) error {
+	return s.run(ctx, readCommitted, ahead, f)
 }
 
 // View runs f on the state after one commit. It may run f more than once, as
 // Update does.
 func (s *Store) View(ctx context.Context, f func(store.Tx) error) error {
-	return s.run(ctx, alone, f)
+	return s.run(ctx, repeatableRead, alone, f)
 }
 
-func (s *Store) run(ctx context.Context, m mode, f func(store.Tx) error) error {
+func (s *Store) run(ctx context.Context, l level, m mode, f func(store.Tx) error) error {
 	if !s.enter() {
 		return errStopped
 	}
@@ -304,7 +311,7 @@ func (s *Store) run(ctx context.Context, m mode, f func(store.Tx) error) error {
 	defer func() { <-s.slots }()
 	conflicts, lost := 0, 0
 	for range attempts {
-		err, next := s.once(ctx, m, conflicts >= crowded, f)
+		err, next := s.once(ctx, l, m, conflicts >= crowded, f)
 		switch next {
 		case never:
 			return err
@@ -339,9 +346,9 @@ func (s *Store) run(ctx context.Context, m mode, f func(store.Tx) error) error {
 var errStopped = fmt.Errorf("%w: closed", store.ErrUnavailable)
 
 // once runs f once and says whether it must run again.
-func (s *Store) once(ctx context.Context, m mode, crowd bool, f func(store.Tx) error) (err error, next again) {
+func (s *Store) once(ctx context.Context, l level, m mode, crowd bool, f func(store.Tx) error) (err error, next again) {
 	switch {
-	case m == alone || m == snapshot: // what only reads meets nobody
+	case l != serializable: // meets nobody
 	case crowd:
 		s.crowd.Lock()
 		defer s.crowd.Unlock()
@@ -362,7 +369,7 @@ func (s *Store) once(ctx context.Context, m mode, crowd bool, f func(store.Tx) e
 	if err := one.Raw(func(raw any) error { c = raw.(*conn); return nil }); err != nil {
 		return advise(err, s.address), never
 	}
-	c.begin(limit, m)
+	c.begin(limit, l, m)
 	at := c.at
 	defer c.end()
 	t := sqltx.New(rows.New(one), tell)

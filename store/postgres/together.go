@@ -32,6 +32,9 @@ var together = map[string][]companion{
 	"Subject": {
 		instead(rows.TextDevices, `$1`, itself, func(in []any, _ result) []any { return in }),
 	},
+	"DueReceipts": {
+		{rows.TextServices, rows.TextServices, nothing, func([]any, result) []any { return []any{} }},
+	},
 	"Session": {
 		instead(rows.TextSubject, `(SELECT s.account FROM sessions AS s WHERE s.id = $1)`, itself, account),
 		instead(rows.TextDevices, `(SELECT s.account FROM sessions AS s WHERE s.id = $1)`, itself, account),
@@ -41,6 +44,8 @@ var together = map[string][]companion{
 func instead(shared, by string, args func([]any) []any, as func([]any, result) []any) companion {
 	return companion{shared, strings.Replace(shared, "$1", by, 1), args, as}
 }
+
+func nothing([]any) []any { return nil }
 
 func itself(in []any) []any { return in }
 

@@ -70,6 +70,9 @@ func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
 	}
 }
 
+// Mark is Update: there is one writer, and nothing to gain.
+func (s *Store) Mark(ctx context.Context, f func(store.Tx) error) error { return s.Update(ctx, f) }
+
 // write is the writer: it takes what waits, runs it as one transaction, and
 // answers when that is durable.
 func (s *Store) write() {

@@ -1,9 +1,13 @@
 package storetest
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,15 +71,32 @@ func services(t *testing.T, open Open) {
 	same(t, "saved", get(t, s, store.Tx.Services), []store.Service{two, saved})
 	fails(t, s, store.ErrNotFound, func(tx store.Tx) error { return tx.SaveService(serviceOf(9, "")) })
 
-	w := sample[store.Work](1)
-	w.Service = two.ID
 	none := get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) })
 	same(t, "no work", none, store.Work{Service: two.ID})
-	update(t, s, func(tx store.Tx) error { return tx.SaveWork(w) })
-	same(t, "work", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), w)
-	w.Lease = at(77)
-	update(t, s, func(tx store.Tx) error { return tx.SaveWork(w) })
-	same(t, "work again", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), w)
+	for _, c := range []struct {
+		what             string
+		node             byte
+		now, until, held int64 // held: until when it is somebody's after that
+		claimed          bool
+	}{
+		{"the first", 1, 10, 50, 50, true},
+		{"another's", 2, 49, 80, 50, false},
+		{"its own, longer", 1, 20, 60, 60, true},
+		{"one that is over", 2, 60, 90, 90, true},
+		{"of a clock that is far ahead", 1, 30, 55, 55, true},
+	} {
+		mark(t, s, func(tx store.Tx) error {
+			w := store.Work{Service: two.ID, Node: store.ID{c.node}, Lease: at(c.until)}
+			if claimed, err := tx.Claim(w, at(c.now), at(c.now+50)); err != nil || claimed != c.claimed {
+				return fmt.Errorf("%s: claimed %v, %v", c.what, claimed, err)
+			}
+			return nil
+		})
+		same(t, c.what, get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }).Lease, at(c.held))
+	}
+	mark(t, s, func(tx store.Tx) error { return errors.Join(tx.Heard(two.ID, at(70)), tx.Heard(one.ID, at(71))) })
+	same(t, "heard", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(two.ID) }), store.Work{Service: two.ID, Node: store.ID{1}, Lease: at(55), Heard: at(70)})
+	same(t, "heard before any claim", get(t, s, func(tx store.Tx) (store.Work, error) { return tx.Work(one.ID) }), store.Work{Service: one.ID, Heard: at(71)})
 
 	update(t, s, func(tx store.Tx) error { return tx.DropService(two.ID) })
 	same(t, "after a removal", get(t, s, store.Tx.Services), []store.Service{saved})
@@ -91,7 +112,8 @@ func receipts(t *testing.T, open Open) {
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(tx.AddService(on), tx.AddService(paused), tx.AddService(off))
 	})
-	for _, n := range []store.Signal{first, second, other} {
+	all := []store.Signal{first, second, other}
+	for _, n := range all {
 		update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddSignal(n), tx.AddReceipts(n)) })
 	}
 	s = reopen()
@@ -100,7 +122,15 @@ func receipts(t *testing.T, open Open) {
 	}
 	due := func(of store.ID, now int64, limit int) []store.Receipt {
 		t.Helper()
-		return get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.DueReceipts(of, at(now), limit) })
+		var list []store.Receipt
+		for _, d := range get(t, s, func(tx store.Tx) ([]store.Due, error) { return tx.DueReceipts(of, at(now), limit) }) {
+			i := slices.IndexFunc(all, func(n store.Signal) bool { return n.ID == d.Signal })
+			if d.Lost != (i < 0) || i >= 0 && !bytes.Equal(d.Detail, all[i].Detail) {
+				t.Fatalf("a receipt of a signal that says %x, lost %v", d.Detail, d.Lost)
+			}
+			list = append(list, d.Receipt)
+		}
+		return list
 	}
 	of := func(account store.ID, limit int) []store.Receipt {
 		t.Helper()
@@ -177,7 +207,7 @@ func receiptsOrder(t *testing.T, open Open) {
 	}
 	var got []int64
 	for range 4 {
-		due := get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.DueReceipts(on.ID, at(99), 9) })
+		due := get(t, s, func(tx store.Tx) ([]store.Due, error) { return tx.DueReceipts(on.ID, at(99), 9) })
 		if len(due) != 1 {
 			t.Fatalf("%d of one account are due", len(due))
 		}
@@ -185,4 +215,66 @@ func receiptsOrder(t *testing.T, open Open) {
 		update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, due[0].Signal, at(99), "") })
 	}
 	same(t, "order", got, []int64{130, 224, 225, 310})
+}
+
+// marking: marks are durable, nothing of one that failed remains, each of many
+// beside each other and beside changes takes place, and of many who claim a
+// service at the same moment one has it.
+func marking(t *testing.T, open Open) {
+	s, reopen := open(t)
+	on := serviceOf(1, store.StreamEnabled)
+	update(t, s, func(tx store.Tx) error { return tx.AddService(on) })
+	const each = 40
+	var all []store.Signal
+	for i := range each {
+		all = append(all, signalOf(uint64(i), account(uint64(i)).ID, 1, at(int64(i+1))))
+		update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddSignal(all[i]), tx.AddReceipts(all[i])) })
+	}
+	own := errors.New("its own")
+	if err := s.Mark(context.Background(), func(tx store.Tx) error {
+		return errors.Join(tx.Deliver(on.ID, all[0].ID, at(99), ""), own)
+	}); !errors.Is(err, own) {
+		t.Fatalf("an error of a mark's own: %v", err)
+	}
+	same(t, "nothing of one that failed", len(get(t, s, func(tx store.Tx) ([]store.Due, error) { return tx.DueReceipts(on.ID, at(99), 99) })), each)
+
+	var claimed atomic.Int64
+	var beside sync.WaitGroup
+	for i := range each {
+		beside.Go(func() {
+			mark(t, s, func(tx store.Tx) error {
+				return errors.Join(tx.Deliver(on.ID, all[i].ID, at(99), ""), tx.Apply(on.ID, all[i].ID, at(98), at(99)), tx.Heard(on.ID, at(99)))
+			})
+		})
+		beside.Go(func() {
+			n := signalOf(uint64(each+i), account(uint64(i)).ID, 2, at(int64(100+i)))
+			update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddSignal(n), tx.AddReceipts(n)) })
+		})
+		if i%4 == 0 {
+			beside.Go(func() {
+				var mine bool
+				mark(t, s, func(tx store.Tx) (err error) {
+					mine, err = tx.Claim(store.Work{Service: on.ID, Node: store.ID{byte(i + 1)}, Lease: at(50)}, at(10), at(60))
+					return err
+				})
+				if mine {
+					claimed.Add(1)
+				}
+			})
+		}
+	}
+	beside.Wait()
+	same(t, "who claimed it", claimed.Load(), 1)
+	s = reopen()
+	due := get(t, s, func(tx store.Tx) ([]store.Due, error) { return tx.DueReceipts(on.ID, at(999), 99) })
+	same(t, "what is left", len(due), each)
+	for _, d := range due {
+		same(t, "of the second change", d.Epoch, 2)
+	}
+	for _, n := range all {
+		r := get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.Receipts(n.Account, 9) })[1]
+		if !r.Delivered.Equal(at(99)) || !r.Applied.Equal(at(98)) {
+			t.Fatalf("a mark is lost: %+v", r)
+		}
+	}
 }

@@ -52,6 +52,7 @@ func Run(t *testing.T, open Open) {
 		{"services", services},
 		{"receipts", receipts},
 		{"order of receipts", receiptsOrder},
+		{"marking", marking},
 		{"close account", closeAccount},
 		{"empty values", emptyValues},
 		{"counter", counter},
@@ -152,6 +153,14 @@ func update(t *testing.T, s store.Store, f func(store.Tx) error) {
 	t.Helper()
 	if err := s.Update(context.Background(), f); err != nil {
 		t.Fatalf("update: %v", err)
+	}
+}
+
+// mark runs f in a Mark that must succeed.
+func mark(t *testing.T, s store.Store, f func(store.Tx) error) {
+	t.Helper()
+	if err := s.Mark(context.Background(), f); err != nil {
+		t.Errorf("mark: %v", err)
 	}
 }
 

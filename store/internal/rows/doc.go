@@ -8,6 +8,7 @@ import "context"
 // Texts of the queries that an engine may send along with another.
 const (
 	TextDevices  = devices
+	TextServices = services
 	TextFormer   = former
 	TextFindLane = findLane
 	TextSubject  = subject

@@ -864,6 +864,35 @@ func (q *Queries) Backlogs(ctx context.Context) ([]BacklogsRow, error) {
 	return items, nil
 }
 
+const claim = `-- name: Claim :execrows
+INSERT INTO works (service, node, lease, heard) VALUES ($1, $2, $3, 0)
+ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease
+WHERE works.node = excluded.node OR works.lease <= $4 OR works.lease > $5
+`
+
+type ClaimParams struct {
+	Service []byte
+	Node    []byte
+	Lease   int64
+	Now     int64
+	Far     int64
+}
+
+// One statement, so that of two nodes one has it however they are isolated.
+func (q *Queries) Claim(ctx context.Context, arg ClaimParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, claim,
+		arg.Service,
+		arg.Node,
+		arg.Lease,
+		arg.Now,
+		arg.Far,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const closeAddresses = `-- name: CloseAddresses :exec
 DELETE FROM addresses WHERE account = $1
 `
@@ -1392,7 +1421,8 @@ func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Mes
 }
 
 const dueReceipts = `-- name: DueReceipts :many
-SELECT r.signal, r.service, r.account, r.epoch, r.kind, r.made, r.next, r.tries, r.delivered, r.applied, r.why FROM receipts AS r WHERE r.service = $1 AND r.delivered = 0 AND r.next <= $2 AND NOT EXISTS (
+SELECT r.signal, r.service, r.account, r.epoch, r.kind, r.made, r.next, r.tries, r.delivered, r.applied, r.why, n.detail, CAST(n.id IS NULL AS INTEGER) AS lost FROM receipts AS r LEFT JOIN signals AS n ON n.at = r.made AND n.id = r.signal
+WHERE r.service = $1 AND r.delivered = 0 AND r.next <= $2 AND NOT EXISTS (
     SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
     AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
 ORDER BY r.next, r.made LIMIT $3
@@ -1404,17 +1434,33 @@ type DueReceiptsParams struct {
 	Most    int32
 }
 
+type DueReceiptsRow struct {
+	Signal    []byte
+	Service   []byte
+	Account   []byte
+	Epoch     int64
+	Kind      string
+	Made      int64
+	Next      int64
+	Tries     int64
+	Delivered int64
+	Applied   int64
+	Why       string
+	Detail    []byte
+	Lost      int32
+}
+
 // Of each account only the first that waits, due or not: what comes after it
 // waits for it.
-func (q *Queries) DueReceipts(ctx context.Context, arg DueReceiptsParams) ([]Receipt, error) {
+func (q *Queries) DueReceipts(ctx context.Context, arg DueReceiptsParams) ([]DueReceiptsRow, error) {
 	rows, err := q.db.QueryContext(ctx, dueReceipts, arg.Service, arg.Next, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Receipt
+	var items []DueReceiptsRow
 	for rows.Next() {
-		var i Receipt
+		var i DueReceiptsRow
 		if err := rows.Scan(
 			&i.Signal,
 			&i.Service,
@@ -1427,6 +1473,8 @@ func (q *Queries) DueReceipts(ctx context.Context, arg DueReceiptsParams) ([]Rec
 			&i.Delivered,
 			&i.Applied,
 			&i.Why,
+			&i.Detail,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -1701,6 +1749,22 @@ func (q *Queries) Former(ctx context.Context, account []byte) (Former, error) {
 		&i.Replaced,
 	)
 	return i, err
+}
+
+const heard = `-- name: Heard :exec
+INSERT INTO works (service, node, lease, heard) VALUES ($1, $2, 0, $3)
+ON CONFLICT (service) DO UPDATE SET heard = excluded.heard
+`
+
+type HeardParams struct {
+	Service []byte
+	Node    []byte
+	Heard   int64
+}
+
+func (q *Queries) Heard(ctx context.Context, arg HeardParams) error {
+	_, err := q.db.ExecContext(ctx, heard, arg.Service, arg.Node, arg.Heard)
+	return err
 }
 
 const hurry = `-- name: Hurry :exec
@@ -2748,28 +2812,6 @@ func (q *Queries) SaveSubjectHot(ctx context.Context, arg SaveSubjectHotParams) 
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const saveWork = `-- name: SaveWork :exec
-INSERT INTO works (service, node, lease, heard) VALUES ($1, $2, $3, $4)
-ON CONFLICT (service) DO UPDATE SET node = excluded.node, lease = excluded.lease, heard = excluded.heard
-`
-
-type SaveWorkParams struct {
-	Service []byte
-	Node    []byte
-	Lease   int64
-	Heard   int64
-}
-
-func (q *Queries) SaveWork(ctx context.Context, arg SaveWorkParams) error {
-	_, err := q.db.ExecContext(ctx, saveWork,
-		arg.Service,
-		arg.Node,
-		arg.Lease,
-		arg.Heard,
-	)
-	return err
 }
 
 const serviceOf = `-- name: ServiceOf :one

@@ -89,8 +89,13 @@ func (t *Tx) Work(id store.ID) (store.Work, error) {
 	})
 }
 
-func (t *Tx) SaveWork(w store.Work) error {
-	return t.did(t.q.SaveWork(none, rows.SaveWorkParams{Service: w.Service[:], Node: w.Node[:], Lease: micros(w.Lease), Heard: micros(w.Heard)}))
+func (t *Tx) Claim(w store.Work, now, far time.Time) (bool, error) {
+	n, err := t.q.Claim(none, rows.ClaimParams{Service: w.Service[:], Node: w.Node[:], Lease: micros(w.Lease), Now: micros(now), Far: micros(far)})
+	return n == 1, t.did(err)
+}
+
+func (t *Tx) Heard(of store.ID, at time.Time) error {
+	return t.did(t.q.Heard(none, rows.HeardParams{Service: of[:], Node: make([]byte, len(of)), Heard: micros(at)}))
 }
 
 func receipt(r rows.Receipt) store.Receipt {
@@ -100,9 +105,14 @@ func receipt(r rows.Receipt) store.Receipt {
 	}
 }
 
-func (t *Tx) DueReceipts(of store.ID, now time.Time, limit int) ([]store.Receipt, error) {
+func (t *Tx) DueReceipts(of store.ID, now time.Time, limit int) ([]store.Due, error) {
 	list, err := t.q.DueReceipts(none, rows.DueReceiptsParams{Service: of[:], Next: micros(now), Most: int32(limit)})
-	return each(list, err, t, receipt)
+	return each(list, err, t, func(r rows.DueReceiptsRow) store.Due {
+		return store.Due{Detail: r.Detail, Lost: r.Lost != 0, Receipt: receipt(rows.Receipt{
+			Signal: r.Signal, Service: r.Service, Account: r.Account, Epoch: r.Epoch, Kind: r.Kind, Made: r.Made, Next: r.Next,
+			Tries: r.Tries, Delivered: r.Delivered, Applied: r.Applied, Why: r.Why,
+		})}
+	})
 }
 
 func (t *Tx) Deliver(of, signal store.ID, at time.Time, why string) error {
