@@ -401,9 +401,9 @@ ON CONFLICT (service) DO UPDATE SET heard = excluded.heard;
 -- Of each account only the first that waits, due or not: what comes after it
 -- waits for it.
 SELECT r.*, n.detail, CAST(n.id IS NULL AS INTEGER) AS lost FROM receipts AS r LEFT JOIN signals AS n ON n.at = r.made AND n.id = r.signal
-WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND NOT EXISTS (
-    SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
-    AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
+WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND r.signal = (
+    SELECT b.signal FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
+    ORDER BY b.epoch, b.made, b.signal LIMIT 1)
 ORDER BY r.next, r.made LIMIT @most;
 
 -- name: Deliver :exec

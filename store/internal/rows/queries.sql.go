@@ -1422,9 +1422,9 @@ func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Mes
 
 const dueReceipts = `-- name: DueReceipts :many
 SELECT r.signal, r.service, r.account, r.epoch, r.kind, r.made, r.next, r.tries, r.delivered, r.applied, r.why, n.detail, CAST(n.id IS NULL AS INTEGER) AS lost FROM receipts AS r LEFT JOIN signals AS n ON n.at = r.made AND n.id = r.signal
-WHERE r.service = $1 AND r.delivered = 0 AND r.next <= $2 AND NOT EXISTS (
-    SELECT 1 FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
-    AND (b.epoch < r.epoch OR b.epoch = r.epoch AND (b.made < r.made OR b.made = r.made AND b.signal < r.signal)))
+WHERE r.service = $1 AND r.delivered = 0 AND r.next <= $2 AND r.signal = (
+    SELECT b.signal FROM receipts AS b WHERE b.service = r.service AND b.account = r.account AND b.delivered = 0
+    ORDER BY b.epoch, b.made, b.signal LIMIT 1)
 ORDER BY r.next, r.made LIMIT $3
 `
 
