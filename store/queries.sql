@@ -407,13 +407,15 @@ WHERE r.service = @service AND r.delivered = 0 AND r.next <= @next AND r.signal 
 ORDER BY r.next, r.made LIMIT @most;
 
 -- name: Deliver :exec
-UPDATE receipts SET delivered = @delivered, why = @why WHERE signal = @signal AND service = @service AND delivered = 0;
+-- Not "= 0", by which PostgreSQL may take an index of what waits for the
+-- narrower one and look through all of it, for each mark.
+UPDATE receipts SET delivered = @delivered, why = @why WHERE signal = @signal AND service = @service AND delivered < 1;
 
 -- name: Apply :exec
 UPDATE receipts SET applied = @applied WHERE signal = @signal AND service = @service AND applied = 0;
 
 -- name: PutOff :exec
-UPDATE receipts SET next = @next, tries = tries + 1, why = @why WHERE signal = @signal AND service = @service AND delivered = 0;
+UPDATE receipts SET next = @next, tries = tries + 1, why = @why WHERE signal = @signal AND service = @service AND delivered < 1;
 
 -- name: Hurry :exec
 UPDATE receipts SET next = @next WHERE service = @service AND delivered = 0 AND next > @next;

@@ -1098,7 +1098,7 @@ func (q *Queries) CountLookup(ctx context.Context, lookup []byte) (int64, error)
 }
 
 const deliver = `-- name: Deliver :exec
-UPDATE receipts SET delivered = $1, why = $2 WHERE signal = $3 AND service = $4 AND delivered = 0
+UPDATE receipts SET delivered = $1, why = $2 WHERE signal = $3 AND service = $4 AND delivered < 1
 `
 
 type DeliverParams struct {
@@ -1108,6 +1108,8 @@ type DeliverParams struct {
 	Service   []byte
 }
 
+// Not "= 0", by which PostgreSQL may take an index of what waits for the
+// narrower one and look through all of it, for each mark.
 func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 	_, err := q.db.ExecContext(ctx, deliver,
 		arg.Delivered,
@@ -1984,7 +1986,7 @@ func (q *Queries) Passkeys(ctx context.Context, account []byte) ([]Passkey, erro
 }
 
 const putOff = `-- name: PutOff :exec
-UPDATE receipts SET next = $1, tries = tries + 1, why = $2 WHERE signal = $3 AND service = $4 AND delivered = 0
+UPDATE receipts SET next = $1, tries = tries + 1, why = $2 WHERE signal = $3 AND service = $4 AND delivered < 1
 `
 
 type PutOffParams struct {

@@ -5,5 +5,6 @@
 
 CREATE INDEX receipts_next ON receipts (service, next, made) WHERE delivered = 0;
 CREATE INDEX receipts_first ON receipts (service, account, epoch, made, signal) WHERE delivered = 0;
+CREATE INDEX passes_of_account ON passes (account);
 DROP INDEX receipts_due;
 DROP INDEX receipts_waiting;
