@@ -35,6 +35,7 @@ type bench struct {
 	seconds time.Duration
 	pairs   int
 	changes int
+	watch   time.Duration
 	size    int
 	parts   []part
 	cores   cores
@@ -71,6 +72,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&b.runs, "runs", 3, "`how many` runs; the one in the middle counts")
 	f.DurationVar(&b.seconds, "time", 4*time.Second, "`how long` each run is")
 	f.IntVar(&b.changes, "changes", changesWanted, "`how many` changes there are in a second, for the parts spread and nodes")
+	f.DurationVar(&b.watch, "watch", 30*time.Second, "`how long` changes are watched, for the parts spread and nodes")
 	f.IntVar(&b.pairs, "pairs", 5000, "`how many` pairs of sign-ins are timed")
 	f.IntVar(&b.size, "size", 1_000_000, "`how many` accounts a large store has")
 	f.StringVar(&only, "only", "", "only the parts with these `names`, with commas: "+strings.Join(names(), ","))
@@ -80,8 +82,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.changes < 1 || b.size < probed || b.seconds < time.Second {
-		return fmt.Errorf("want at least %d accounts, one run of a second, one pair and %d accounts in a large store", atOnce, probed)
+	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.changes < 1 || b.size < probed || b.seconds < time.Second || b.watch < time.Second {
+		return fmt.Errorf("want at least %d accounts, one run of a second, one change in a second watched for a second, one pair and %d accounts in a large store", atOnce, probed)
 	}
 	var err error
 	if b.parts, err = wanted(only); err != nil {

@@ -16,6 +16,7 @@ type person struct {
 	key     *key
 	session string
 	token   string
+	device  string // its ID, of a second device
 
 	// What a client works out once and the load uses again: the randomized
 	// password, and the first message with its blind. Both are the client's
@@ -61,11 +62,17 @@ func refused(path string, status int, answer []byte) error {
 	return fmt.Errorf("%s: %d: %w", path, p.Code, &p)
 }
 
+// randomized draws a stretched password.
+func randomized() []byte {
+	b := make([]byte, 64)
+	rand.Read(b)
+	return b
+}
+
 // signUp makes an account. The stretched password is drawn instead of worked
 // out: Argon2id's outcome is as random, and the server cannot tell.
 func signUp(c *conn, n int) (*person, error) {
-	p := &person{id: identifier(n), randomized: make([]byte, 64)}
-	rand.Read(p.randomized)
+	p := &person{id: identifier(n), randomized: randomized()}
 	var err error
 	if p.key, err = newKey(); err != nil {
 		return nil, err

@@ -25,8 +25,6 @@ const (
 	// look is how long a place is left alone between two looks: what is measured
 	// is longer by as much at the most, and the looks are not the load.
 	look = 8 * time.Millisecond
-	// spreadTime is how long changes are watched.
-	spreadTime = 20 * time.Second
 	// given is after how long a change that is not refused is an error.
 	given = 10 * time.Second
 	// changers is how many make the changes that nobody watches.
@@ -38,7 +36,6 @@ type place struct {
 	name     string
 	address  string
 	audience string // empty: the account server itself
-	took     []time.Duration
 }
 
 // partSpread is one node on a store of its own.
@@ -88,13 +85,14 @@ func (b *bench) spreading(store string) (err error) {
 	}
 	time.Sleep(2 * time.Second) // tokens from before the services' start are refused anyhow
 	places := n.places()
-	ctx, cancel := context.WithTimeout(context.Background(), spreadTime)
+	ctx, cancel := context.WithTimeout(context.Background(), b.watch)
 	defer cancel()
 	var changes atomic.Int64
 	var away unavailable
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed []error
+	var seen []observed
 	fails := func(err error) {
 		if err == nil || ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			return
@@ -115,10 +113,10 @@ func (b *bench) spreading(store string) (err error) {
 	}
 	for i := range watchers {
 		all.Go(func() {
-			fails(n.watch(ctx, watched[i], i, &changes, &away, func(p int, d time.Duration) {
+			fails(n.watch(ctx, watched[i], i*len(kinds)/watchers, &changes, &away, func(o observed) {
 				mu.Lock()
 				defer mu.Unlock()
-				places[p].took = append(places[p].took, d)
+				seen = append(seen, o)
 			}))
 		})
 	}
@@ -131,30 +129,48 @@ func (b *bench) spreading(store string) (err error) {
 	if err != nil {
 		return err
 	}
-	b.spread(store != "", places, float64(changes.Load())/took, (after-busy).Seconds()/took, away.Load())
+	b.spread(store != "", places, seen, float64(changes.Load())/took, (after-busy).Seconds()/took, away.Load())
 	return nil
 }
 
-func (b *bench) spread(shared bool, places []place, rate, busy float64, away int64) {
+func (b *bench) spread(shared bool, places []place, seen []observed, rate, busy float64, away int64) {
 	of := "one node, SQLite: "
 	if shared {
 		of = "three nodes, PostgreSQL: "
 	}
 	b.rows = append(b.rows, row{
 		What: of + "changes", Wanted: fmt.Sprintf("%d/s", b.changes), Measured: rate, Unit: "/s", Good: rate >= float64(b.changes)*0.98,
-		Note: fmt.Sprintf("accounts disabled and enabled by the operator, signed out everywhere; all nodes busy %.0f%% of a core; three services; %d answers that a node or service could not tell", 100*busy, away),
+		Note: fmt.Sprintf("accounts disabled and enabled by the operator, beside those that are watched; all nodes busy %.0f%% of a core; three services; %d answers that a node or service could not tell", 100*busy, away),
 	})
-	for _, p := range places {
-		slices.Sort(p.took)
-		n := len(p.took)
-		if n == 0 {
-			b.rows = append(b.rows, row{What: of + "refused at " + p.name, Wanted: "some", Unit: "changes"})
-			continue
-		}
-		note := fmt.Sprintf("%d changes watched, the slowest %.0f ms", n, ms(p.took[n-1]))
-		b.below(of+"refused at "+p.name+", p50", 100, ms(p.took[rank(n, 50)]), "ms", note)
-		b.below(of+"refused at "+p.name+", p99", 1000, ms(p.took[rank(n, 99)]), "ms", "")
+	for i, p := range places {
+		b.refusals(of+"refused at "+p.name, "changes", seen, func(o observed) bool { return o.place == i })
 	}
+	for _, k := range kinds {
+		where := ", refused everywhere"
+		if k == lockedDevice {
+			where = ", refused at every node"
+		}
+		b.refusals(of+k+where, "refusals", seen, func(o observed) bool { return o.kind == k })
+	}
+	b.refusals(of+"all kinds, everywhere", "refusals", seen, func(observed) bool { return true })
+}
+
+// refusals are the two rows of some of what was seen.
+func (b *bench) refusals(what, of string, seen []observed, wanted func(observed) bool) {
+	var took []time.Duration
+	for _, o := range seen {
+		if wanted(o) {
+			took = append(took, o.took)
+		}
+	}
+	n := len(took)
+	if n == 0 {
+		b.rows = append(b.rows, row{What: what, Wanted: "some", Unit: of})
+		return
+	}
+	slices.Sort(took)
+	b.below(what+", p50", 100, ms(took[rank(n, 50)]), "ms", fmt.Sprintf("%d %s watched, the slowest %.0f ms", n, of, ms(took[n-1])))
+	b.below(what+", p99", 1000, ms(took[rank(n, 99)]), "ms", "")
 }
 
 // rank is where the nearest-rank percentile stands among n sorted values.
@@ -218,65 +234,6 @@ func (n *nodes) change(ctx context.Context, crowd []string, who, rate int, chang
 	}
 }
 
-// watch makes one change after the other of a person, and reports for each
-// place how long after the change was acknowledged a token from before it was
-// refused for the first time.
-func (n *nodes) watch(ctx context.Context, p *person, who int, changes *atomic.Int64, busy *unavailable, report func(int, time.Duration)) error {
-	places := n.places()
-	conns := make([]*conn, len(places))
-	for i, one := range places {
-		c, err := dial(one.address)
-		if err != nil {
-			return err
-		}
-		defer c.close()
-		conns[i] = c
-		if one.audience == "" {
-			c.public = n.public
-		}
-	}
-	tokens := make([]string, len(places))
-	for i := 0; ctx.Err() == nil; i++ {
-		at := (who + i) % len(n.all)
-		for j, one := range places {
-			err := busy.patient(func() (err error) {
-				tokens[j], err = p.tokenFor(conns[at], one.audience)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if err := busy.untilTaken(p, conns[j], one, tokens[j]); err != nil {
-				return err
-			}
-		}
-		change, undo := n.one(i, at, conns[at], p)
-		if err := busy.patient(change); err != nil {
-			return err
-		}
-		acknowledged := time.Now()
-		changes.Add(1)
-		var all sync.WaitGroup
-		failed := make([]error, len(places))
-		for j, one := range places {
-			all.Go(func() {
-				var took time.Duration
-				if took, failed[j] = busy.untilRefused(p, conns[j], one, tokens[j], acknowledged); failed[j] == nil {
-					report(j, took)
-				}
-			})
-		}
-		all.Wait()
-		if err := errors.Join(failed...); err != nil {
-			return err
-		}
-		if err := busy.patient(undo); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 var errNone = errors.New("no error")
 
 func errOr(err error) error {
@@ -284,17 +241,6 @@ func errOr(err error) error {
 		return errNone
 	}
 	return err
-}
-
-// one is the i-th change of a person at a node, and what undoes it.
-func (n *nodes) one(i, at int, c *conn, p *person) (change, undo func() error) {
-	if i%2 == 0 {
-		return func() error { return n.all[at].act(api.AdminDisable, p.id) }, func() error { return n.all[at].act(api.AdminEnable, p.id) }
-	}
-	return func() error {
-		var out api.SignedOut
-		return call(c, p.key, api.PathSignOutAll, api.Signed{Session: p.session}, &out)
-	}, func() error { return p.signIn(c) }
 }
 
 // unavailable counts how often a place said that it could not tell: what
