@@ -185,6 +185,7 @@ var parts = []part{
 	{"start", (*bench).partStart},
 	{"spread", (*bench).partSpread},
 	{"nodes", (*bench).partNodes},
+	{"scale", (*bench).partScale},
 	{"size", (*bench).partSize},
 }
 

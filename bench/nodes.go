@@ -33,22 +33,20 @@ type node struct {
 	operator *http.Client
 }
 
-// startNodes starts one node on an embedded store, or three on the database
-// that is given.
-func (b *bench) startNodes(store string) (n *nodes, err error) {
-	n = &nodes{dir: filepath.Join(b.data, fmt.Sprintf("nodes-%t", store != ""))}
+// startNodes starts some nodes on the database that is given, or one on an
+// embedded store where none is.
+func (b *bench) startNodes(name, store string, count int, on cores) (n *nodes, err error) {
+	n = &nodes{dir: filepath.Join(b.data, name)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.stop())
 		}
 	}()
 	config := "push_private = [\"127.0.0.1\"]\n"
-	count := 1
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
 		return n, err
 	}
 	if store != "" {
-		count = 3
 		key := filepath.Join(n.dir, "master.key")
 		if out, err := exec.Command(b.binary, "admin", "key", "new", key).CombinedOutput(); err != nil {
 			return n, fmt.Errorf("readmit admin key new: %w: %s", err, out)
@@ -65,7 +63,7 @@ func (b *bench) startNodes(store string) (n *nodes, err error) {
 		if n.public != "" {
 			more = append(more, "--url", n.public)
 		}
-		if one.serverProcess, _, err = launch(b.binary, one.data, b.cores, more...); err != nil {
+		if one.serverProcess, _, err = launch(b.binary, one.data, on, more...); err != nil {
 			return n, err
 		}
 		if n.public == "" {

@@ -27,6 +27,8 @@ const (
 	look = 8 * time.Millisecond
 	// given is after how long a change that is not refused is an error.
 	given = 10 * time.Second
+	// nodeCount is how many nodes are beside each other.
+	nodeCount = 3
 	// changers is how many make the changes that nobody watches.
 	changers = 16
 )
@@ -47,7 +49,7 @@ func (b *bench) partNodes() (err error) {
 	if b.store != "" {
 		return b.spreading(b.store)
 	}
-	c, err := pgtest.Start("fsync=on", "synchronous_commit=on", "full_page_writes=on")
+	c, err := database()
 	if err != nil {
 		return err
 	}
@@ -59,10 +61,19 @@ func (b *bench) partNodes() (err error) {
 	return b.spreading(c.URL(name))
 }
 
+// database starts a PostgreSQL that waits for the disk.
+func database() (*pgtest.Cluster, error) {
+	return pgtest.Start("fsync=on", "synchronous_commit=on", "full_page_writes=on")
+}
+
 // spreading makes changes and watches how long each place takes a token from
 // before.
 func (b *bench) spreading(store string) (err error) {
-	n, err := b.startNodes(store)
+	name, count := "spread", 1
+	if store != "" {
+		name, count = "nodes", nodeCount
+	}
+	n, err := b.startNodes(name, store, count, b.cores)
 	if err != nil {
 		return err
 	}
