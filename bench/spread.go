@@ -206,7 +206,7 @@ func (n *nodes) people() (watched []*person, crowd []string, err error) {
 	}
 	defer c.close()
 	c.public = n.public
-	for i := range watchers + 8*changers {
+	for i := range watchers + 32*changers {
 		p, err := signUp(c, i)
 		if err != nil {
 			return nil, nil, err
