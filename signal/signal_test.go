@@ -95,10 +95,6 @@ func TestTail(t *testing.T) {
 	late := w.newNode(&pushes{})
 	check("late", late, a.ID, other, 3, signal.ErrStale)
 	check("late, the session", late, b.ID, session, 1, signal.ErrEnded)
-
-	// What no living token can be of is forgotten.
-	w.clock.advance(10 * time.Minute)
-	w.eventually("forgotten", func() bool { return here.tail.Check(a.ID, other, 1, issued) == nil })
 }
 
 // TestTailHearsEachOnce: whoever wakes somebody for a signal does so once.

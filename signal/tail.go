@@ -27,11 +27,22 @@ const (
 	wide = time.Second
 	// Fresh is how old what a node knows may be for an answer.
 	Fresh = time.Second
+	// back is how far the wall's clock may fall behind the steady one before all
+	// is read again; what tokens live longer for it is within the while that the
+	// memory is longer than they are.
+	back = time.Second
+	// quiet is after how much silence of the other nodes their pace says nothing
+	// of the time any more.
+	quiet = time.Minute
 	// page is how many signals one read takes.
 	page = 5000
 	// kept is how many accounts, and how many sessions, a node remembers. A
 	// hundred octets each, so some 50 MB at most.
 	kept = 1 << 18
+	// seenKept is how many names of signals one generation holds: with two of
+	// some 40 octets each, 5 MB. One that comes again after both is heard twice,
+	// which wakes somebody for nothing.
+	seenKept = 1 << 16
 )
 
 // Why a token is not good.
@@ -48,94 +59,155 @@ var (
 
 // Tail is what a node knows of the changes of the last minutes: all that
 // matters to tokens that have not yet ended.
+//
+// Two clocks keep it. By the wall's, which signals and tokens carry, it is
+// decided where a look begins and whether a memory must be read anew: a clock
+// that is set back lets tokens live longer. By the steady one, which nobody can
+// set, it is decided when something may be forgotten: so a clock that runs ahead
+// for a moment empties no memory. And nothing is fresh that is old by either,
+// since the steady one stands still while a machine sleeps.
 type Tail struct {
 	store store.Store
-	now   func() time.Time
+	now   func() time.Time // the wall's
 	keep  time.Duration
 	heard func(store.Signal)
+	began time.Time
 
 	mu       sync.Mutex
-	read     time.Time // when the last look began, by the machine's clock
-	newest   time.Time // the latest signal
-	last     store.ID
+	read     moment        // when the last look began that came to its end
+	looked   time.Time     // from where it went back
+	widely   moment        // when the last wide one began
+	wideFrom time.Time     // from where that went back
+	lead     time.Duration // the most that the wall's clock was ahead of the steady one
+	others   time.Time     // the latest signal of other nodes
+	othersAt time.Duration // when it was read
 	accounts map[store.ID]known
-	ended    map[store.ID]time.Time // sessions, and when they ended
-	seen     map[store.ID]time.Time // signals
-	floor    time.Time              // what was issued before may have been forgotten
+	ended    map[store.ID]ending // sessions
+	seen     [2]map[store.ID]bool
+	floor    time.Time // what was issued before may have been forgotten
+}
+
+// moment is a time on both clocks.
+type moment struct {
+	wall   time.Time
+	steady time.Duration // since the tail was made
 }
 
 type known struct {
 	epoch    int64 // the lowest that is good
 	disabled int64 // since which epoch; 0 while enabled
 	at       time.Time
+	read     time.Duration
+}
+
+type ending struct {
+	at   time.Time
+	read time.Duration
 }
 
 // NewTail makes a tail that remembers for as long as tokens live and a while
 // more. heard is told each signal once, whichever node made it.
 func NewTail(s store.Store, now func() time.Time, keep time.Duration, heard func(store.Signal)) *Tail {
 	return &Tail{
-		store: s, now: now, keep: keep, heard: heard,
-		accounts: map[store.ID]known{}, ended: map[store.ID]time.Time{}, seen: map[store.ID]time.Time{},
+		store: s, now: now, keep: keep, heard: heard, began: time.Now(),
+		accounts: map[store.ID]known{}, ended: map[store.ID]ending{}, seen: [2]map[store.ID]bool{{}, {}},
 	}
 }
 
+func (t *Tail) moment() moment { return moment{t.now().Round(0), time.Since(t.began)} }
+
+// since is how long ago a moment was, by the clock that says the most.
+func (m moment) since(earlier moment) time.Duration {
+	return max(m.wall.Sub(earlier.wall).Abs(), m.steady-earlier.steady)
+}
+
 // Load reads all that matters; the tail knows nothing before.
-func (t *Tail) Load(ctx context.Context) error { return t.readFrom(ctx, t.now().Add(-t.keep)) }
+func (t *Tail) Load(ctx context.Context) error { return t.look(ctx) }
 
 // Run follows the store until the context ends.
 func (t *Tail) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	widely, down := time.Time{}, false
+	down := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		back := near
-		if time.Since(widely) >= wide { // so too when it was held up
-			back = far
-		}
-		began := time.Now()
-		err := t.readFrom(ctx, t.from(back))
-		if err == nil && back > near {
-			widely = began
-		}
+		err := t.look(ctx)
 		if (err != nil) != down && ctx.Err() == nil {
 			if down = err != nil; down {
 				log.Error("the changes of other nodes cannot be read; tokens are not checked meanwhile", "error", err)
 			}
 		}
-		if back > near {
-			t.forget()
-		}
 	}
 }
 
-// from is where a look begins. No clock is believed alone: neither this
-// node's, nor that of the node that wrote last.
-func (t *Tail) from(back time.Duration) time.Time {
+// plan is what one look reads.
+type plan struct {
+	began moment
+	base  time.Time // the present, as far as it is known
+	from  time.Time
+	wide  bool
+	anew  bool // all of the memory
+}
+
+// plan decides where a look begins. No clock is believed alone: neither this
+// node's, nor that of the nodes that wrote last.
+func (t *Tail) plan() plan {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := t.now()
-	if t.newest.Before(at) {
-		at = t.newest
+	p := plan{began: t.moment()}
+	p.base = p.began.wall
+	if gone := p.began.steady - t.othersAt; !t.others.IsZero() && gone < quiet && t.others.Add(gone).Before(p.base) {
+		p.base = t.others.Add(gone)
 	}
-	if oldest := t.now().Add(-t.keep); at.Add(-back).Before(oldest) {
-		return oldest
+	oldest := p.base.Add(-t.keep)
+	if p.anew = t.read == (moment{}) || t.setBack(p.began); p.anew {
+		p.from, p.wide = oldest, true
+		// All is read that the floor stands for. Until then nothing is answered.
+		t.floor = earlier(t.floor, p.began.wall)
+		return p
 	}
-	return at.Add(-back)
+	// A look goes back from where the one before it stood, so that one that was
+	// held up has no gap behind it.
+	if p.wide = p.began.since(t.widely) >= wide; p.wide {
+		p.from = earlier(p.base, t.wideFrom).Add(-far)
+	} else {
+		p.from = earlier(p.base, t.looked).Add(-near)
+	}
+	if p.from.Before(oldest) {
+		p.from = oldest
+	}
+	return p
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// setBack reports whether the wall's clock has fallen behind the steady one
+// since all was read.
+func (t *Tail) setBack(now moment) bool { return t.lead-now.lead() > back }
+
+// lead is how far the wall's clock is ahead of the steady one. What it is ahead
+// by at the start counts for nothing, only how that changes.
+func (m moment) lead() time.Duration {
+	return time.Duration(m.wall.UnixNano()) - m.steady
 }
 
 // lookTime is how long one look may take.
 const lookTime = 5 * time.Second
 
-func (t *Tail) readFrom(ctx context.Context, from time.Time) error {
+func (t *Tail) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	began := time.Now()
-	after, id := from, store.ID{}
+	p := t.plan()
+	after, id := p.from, store.ID{}
 	for {
 		var list []store.Signal
 		err := t.store.View(ctx, func(tx store.Tx) (err error) {
@@ -145,104 +217,139 @@ func (t *Tail) readFrom(ctx context.Context, from time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.Add(list)
-		t.reached(list)
+		t.take(list, true)
 		if len(list) < page {
 			break
 		}
 		after, id = list[len(list)-1].At, list[len(list)-1].ID
 	}
-	t.mu.Lock()
-	t.read = began
-	t.mu.Unlock()
+	t.looks(p)
 	return nil
 }
 
-// reached moves on where looks begin. Only what was read does: of what this
-// node wrote itself it is not known whether all before it was read.
-func (t *Tail) reached(list []store.Signal) {
+// looks notes a look that came to its end.
+func (t *Tail) looks(p plan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, n := range list {
-		if n.At.After(t.newest) {
-			t.newest = n.At
-		}
+	t.read, t.looked = p.began, p.base
+	if p.wide {
+		t.widely, t.wideFrom = p.began, p.base
+	}
+	if lead := p.began.lead(); p.anew || lead > t.lead {
+		t.lead = lead
+	}
+	if p.wide {
+		t.forget(p.began)
 	}
 }
 
-// Add takes signals in, those known already too.
-func (t *Tail) Add(list []store.Signal) {
+// Add takes signals in that this node has written, those known already too.
+func (t *Tail) Add(list []store.Signal) { t.take(list, false) }
+
+func (t *Tail) take(list []store.Signal, read bool) {
 	for _, n := range list {
-		if t.add(n) && t.heard != nil {
+		if t.add(n, read) && t.heard != nil {
 			t.heard(n)
 		}
 	}
 }
 
-func (t *Tail) add(n store.Signal) bool {
+// add takes a signal in, each time it comes: what is read again is kept anew.
+// It reports whether it was new.
+func (t *Tail) add(n store.Signal, read bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, known := t.seen[n.ID]; known {
-		return false
+	now := time.Since(t.began)
+	own, seen := t.sawOwn(n.ID)
+	if !seen {
+		if len(t.seen[0]) >= seenKept {
+			t.seen[0], t.seen[1] = make(map[store.ID]bool, seenKept), t.seen[0]
+		}
+		t.seen[0][n.ID] = !read
 	}
-	t.seen[n.ID] = n.At
+	// Only what others wrote says how late it is elsewhere.
+	if read && !own && n.At.After(t.others) {
+		t.others, t.othersAt = n.At, now
+	}
 	switch n.Kind {
 	case Asked, Verification:
-		return true
+		return !seen
 	case SessionEnded:
 		if d, err := detail(n); err == nil {
-			t.ended[d.Session] = n.At
+			t.ended[d.Session] = ending{n.At, now}
 		}
-		return true
-	}
-	k := t.accounts[n.Account]
-	if n.At.After(k.at) {
-		k.at = n.At
-	}
-	if n.Epoch > k.epoch { // two nodes' signals can be read in another order than they were made
-		k.epoch = n.Epoch
-		switch n.Kind {
-		case AccountDisabled:
-			k.disabled = n.Epoch
-		case AccountEnabled:
-			k.disabled = 0
+	default:
+		k := t.accounts[n.Account]
+		if n.At.After(k.at) {
+			k.at = n.At
 		}
+		if n.Epoch > k.epoch { // two nodes' signals can be read in another order than they were made
+			k.epoch = n.Epoch
+			switch n.Kind {
+			case AccountDisabled:
+				k.disabled = n.Epoch
+			case AccountEnabled:
+				k.disabled = 0
+			}
+		}
+		k.read = now
+		t.accounts[n.Account] = k
 	}
-	t.accounts[n.Account] = k
-	return true
+	if len(t.accounts) > kept || len(t.ended) > kept {
+		t.overflow()
+	}
+	return !seen
 }
 
-// forget drops what no living token can be of.
-func (t *Tail) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	before := now.Add(-t.keep)
-	for id, at := range t.seen {
-		if at.Before(before.Add(-far)) {
-			delete(t.seen, id)
+func (t *Tail) sawOwn(id store.ID) (own, seen bool) {
+	for _, g := range t.seen {
+		if own, seen = g[id]; seen {
+			return own, true
 		}
 	}
+	return false, false
+}
+
+// overflow empties a memory that is full. Rather than forget one change, none of
+// the tokens in hand is believed: each device gets a fresh one, which knows of
+// all changes.
+func (t *Tail) overflow() {
+	t.floor = later(t.floor, t.now())
+	for _, k := range t.accounts {
+		t.floor = later(t.floor, k.at)
+	}
+	for _, e := range t.ended {
+		t.floor = later(t.floor, e.at)
+	}
+	clear(t.accounts)
+	clear(t.ended)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// forget drops what no living token can be of: so long ago was it read last, by
+// the clock that nobody sets. What the wall's clock alone makes old stays.
+func (t *Tail) forget(now moment) {
+	before := now.steady - t.keep
 	for id, k := range t.accounts {
-		if k.at.Before(before) {
+		if k.read < before {
 			delete(t.accounts, id)
 		}
 	}
-	for id, at := range t.ended {
-		if at.Before(before) {
+	for id, e := range t.ended {
+		if e.read < before {
 			delete(t.ended, id)
 		}
 	}
-	if len(t.accounts) > kept || len(t.ended) > kept {
-		// Rather than forget one change, none of the tokens in hand is believed:
-		// each device gets a fresh one, which knows of all changes.
-		clear(t.accounts)
-		clear(t.ended)
-		t.floor = now
-	}
 }
 
-// Age is how long ago the store was last read to its end.
+// Age is how long ago the store was last read to its end, by the clock that
+// says the most; all that is kept where the clock was set back since.
 func (t *Tail) Age() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -250,10 +357,11 @@ func (t *Tail) Age() time.Duration {
 }
 
 func (t *Tail) age() time.Duration {
-	if t.read.IsZero() {
+	now := t.moment()
+	if t.read == (moment{}) || t.setBack(now) {
 		return t.keep
 	}
-	return time.Since(t.read)
+	return now.since(t.read)
 }
 
 // Check holds a token against what the node knows: nil, ErrStale, ErrEnded,

@@ -91,6 +91,7 @@ type world struct {
 // node is one of those that share the store.
 type node struct {
 	w      *world
+	clock  *clock
 	store  store.Store
 	tail   *signal.Tail
 	outbox *signal.Outbox
@@ -113,15 +114,18 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) newNode(sender *pushes) *node {
+func (w *world) newNode(sender *pushes) *node { return w.newNodeAt(sender, w.clock) }
+
+// newNodeAt makes one whose clock is its own.
+func (w *world) newNodeAt(sender *pushes, at *clock) *node {
 	w.t.Helper()
-	n := &node{w: w, sender: sender, heard: make(chan store.Signal, 1000)}
-	n.tail = signal.NewTail(w.store, w.clock.now, 6*time.Minute, func(s store.Signal) {
+	n := &node{w: w, clock: at, sender: sender, heard: make(chan store.Signal, 1000)}
+	n.tail = signal.NewTail(w.store, at.now, 6*time.Minute, func(s store.Signal) {
 		n.heard <- s
 		n.outbox.Wake()
 	})
 	n.store = n.tail.Follow(w.store)
-	n.outbox = &signal.Outbox{Store: n.store, Keys: w.keys, Now: w.clock.now, URL: issuer, Sender: sender, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	n.outbox = &signal.Outbox{Store: n.store, Keys: w.keys, Now: at.now, URL: issuer, Sender: sender, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if err := n.tail.Load(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -173,7 +177,7 @@ func (w *world) update(s store.Store, f func(store.Tx) error) {
 func (n *node) raise(a *store.Subject, kind string) {
 	n.w.t.Helper()
 	n.w.update(n.store, func(tx store.Tx) error {
-		return signal.Raise(tx, a, kind, signal.Detail{By: signal.ByUser}, n.w.clock.now())
+		return signal.Raise(tx, a, kind, signal.Detail{By: signal.ByUser}, n.clock.now())
 	})
 }
 
