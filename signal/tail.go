@@ -34,6 +34,12 @@ const (
 	// quiet is after how much silence of the other nodes their pace says nothing
 	// of the time any more.
 	quiet = time.Minute
+	// part is the part of time for which a look asks how many signals there are,
+	// and when: where that is what was read, none of them is read again.
+	part = 100 * time.Millisecond
+	// whole is how often a look reads all the same: an account that is closed
+	// takes its signals along, and what comes in their place could tally.
+	whole = 15 * time.Second
 	// page is how many signals one read takes.
 	page = 5000
 	// kept is how many accounts, and how many sessions, a node remembers. A
@@ -84,7 +90,9 @@ type Tail struct {
 	accounts map[store.ID]known
 	ended    map[store.ID]ending // sessions
 	seen     [2]map[store.ID]bool
-	floor    time.Time // what was issued before may have been forgotten
+	parts    map[int64]store.Tally // of the signals that are known
+	wholly   moment                // when the last whole one began
+	floor    time.Time             // what was issued before may have been forgotten
 }
 
 // moment is a time on both clocks.
@@ -110,7 +118,7 @@ type ending struct {
 func NewTail(s store.Store, now func() time.Time, keep time.Duration, heard func(store.Signal)) *Tail {
 	return &Tail{
 		store: s, now: now, keep: keep, heard: heard, began: time.Now(),
-		accounts: map[store.ID]known{}, ended: map[store.ID]ending{}, seen: [2]map[store.ID]bool{{}, {}},
+		accounts: map[store.ID]known{}, ended: map[store.ID]ending{}, seen: [2]map[store.ID]bool{{}, {}}, parts: map[int64]store.Tally{},
 	}
 }
 
@@ -151,6 +159,8 @@ type plan struct {
 	from  time.Time
 	wide  bool
 	anew  bool // all of the memory
+	whole bool // whatever is known
+	known map[int64]store.Tally
 }
 
 // plan decides where a look begins. No clock is believed alone: neither this
@@ -165,7 +175,7 @@ func (t *Tail) plan() plan {
 	}
 	oldest := p.base.Add(-t.keep)
 	if p.anew = t.read == (moment{}) || t.setBack(p.began); p.anew {
-		p.from, p.wide = oldest, true
+		p.from, p.wide, p.whole = oldest, true, true
 		// All is read that the floor stands for. Until then nothing is answered.
 		t.floor = earlier(t.floor, p.began.wall)
 		return p
@@ -179,6 +189,16 @@ func (t *Tail) plan() plan {
 	}
 	if p.from.Before(oldest) {
 		p.from = oldest
+	}
+	if p.whole = p.wide && p.began.since(t.wholly) >= whole; p.whole {
+		return p
+	}
+	// Of before anything is asked: what there is then are these and what is new.
+	p.known = make(map[int64]store.Tally)
+	for at, n := range t.parts {
+		if at >= partOf(p.from) {
+			p.known[at] = n
+		}
 	}
 	return p
 }
@@ -207,8 +227,14 @@ func (t *Tail) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	p := t.plan()
-	after, id := p.from, store.ID{}
-	for {
+	after, id, new := p.from, store.ID{}, true
+	if !p.whole {
+		var err error
+		if after, new, err = t.news(ctx, p); err != nil {
+			return err
+		}
+	}
+	for new {
 		var list []store.Signal
 		err := t.store.View(ctx, func(tx store.Tx) (err error) {
 			list, err = tx.Signals(after, id, page)
@@ -227,6 +253,28 @@ func (t *Tail) look(ctx context.Context) error {
 	return nil
 }
 
+// news is from where there is something that was not read.
+func (t *Tail) news(ctx context.Context, p plan) (from time.Time, any bool, err error) {
+	var there map[int64]store.Tally
+	err = t.store.View(ctx, func(tx store.Tx) error {
+		there, err = tx.Tallies(timeOf(partOf(p.from)), part)
+		return err
+	})
+	if err != nil {
+		return from, false, err
+	}
+	first := int64(0)
+	for at, n := range there {
+		if n != p.known[at] && (!any || at < first) {
+			first, any = at, true
+		}
+	}
+	return timeOf(first), any, nil
+}
+
+func partOf(at time.Time) int64     { return at.UnixMicro() / part.Microseconds() }
+func timeOf(number int64) time.Time { return time.UnixMicro(number * part.Microseconds()) }
+
 // looks notes a look that came to its end.
 func (t *Tail) looks(p plan) {
 	t.mu.Lock()
@@ -234,6 +282,9 @@ func (t *Tail) looks(p plan) {
 	t.read, t.looked = p.began, p.base
 	if p.wide {
 		t.widely, t.wideFrom = p.began, p.base
+	}
+	if p.whole {
+		t.wholly = p.began
 	}
 	if lead := p.began.lead(); p.anew || lead > t.lead {
 		t.lead = lead
@@ -266,6 +317,10 @@ func (t *Tail) add(n store.Signal, read bool) bool {
 			t.seen[0], t.seen[1] = make(map[store.ID]bool, seenKept), t.seen[0]
 		}
 		t.seen[0][n.ID] = !read
+		tally := t.parts[partOf(n.At)]
+		tally.Signals++
+		tally.Stamps += n.At.UnixMicro() % part.Microseconds()
+		t.parts[partOf(n.At)] = tally
 	}
 	// Only what others wrote says how late it is elsewhere.
 	if read && !own && n.At.After(t.others) {
@@ -336,6 +391,12 @@ func later(a, b time.Time) time.Time {
 // the clock that nobody sets. What the wall's clock alone makes old stays.
 func (t *Tail) forget(now moment) {
 	before := now.steady - t.keep
+	oldest := partOf(t.wideFrom.Add(-2 * far))
+	for at := range t.parts {
+		if at < oldest {
+			delete(t.parts, at)
+		}
+	}
 	for id, k := range t.accounts {
 		if k.read < before {
 			delete(t.accounts, id)

@@ -1,8 +1,11 @@
 package signal_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,4 +158,84 @@ func TestTailForgets(t *testing.T) {
 	}
 	defer n.follow()()
 	w.eventually("forgotten", func() bool { return n.tail.Check(a.ID, store.ID{}, 1, issued) == nil })
+}
+
+// reads counts the signals that are read from a store.
+type reads struct {
+	store.Store
+	n *atomic.Int64
+}
+
+type readsTx struct {
+	store.Tx
+	n *atomic.Int64
+}
+
+func (r reads) View(ctx context.Context, f func(store.Tx) error) error {
+	return r.Store.View(ctx, func(tx store.Tx) error { return f(readsTx{tx, r.n}) })
+}
+
+func (r readsTx) Signals(at time.Time, id store.ID, limit int) ([]store.Signal, error) {
+	list, err := r.Tx.Signals(at, id, limit)
+	r.n.Add(int64(len(list)))
+	return list, err
+}
+
+// TestTailReadsOnce: what was read is not read with every look, and yet nothing
+// is missed, however it comes between what is known.
+func TestTailReadsOnce(t *testing.T) {
+	w := newWorld(t)
+	var read, heard atomic.Int64
+	tail := signal.NewTail(reads{w.node.store, &read}, w.clock.now, 10*time.Minute, func(store.Signal) { heard.Add(1) })
+	if err := tail.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ran := make(chan struct{})
+	go func() {
+		tail.Run(ctx, slog.New(slog.DiscardHandler))
+		close(ran)
+	}()
+	defer func() { stop(); <-ran }()
+	a := w.account()
+	// In the middle of a part, so that each below is in one with others or alone
+	// as it says.
+	base := w.clock.now().Truncate(100 * time.Millisecond).Add(-900 * time.Millisecond)
+	add := func(at time.Duration) {
+		t.Helper()
+		n := store.Signal{Account: a.ID, Kind: signal.Asked, At: base.Add(at), Detail: []byte("{}")}
+		rand.Read(n.ID[:])
+		w.update(w.node.store, func(tx store.Tx) error { return tx.AddSignal(n) })
+	}
+	for i := range 200 {
+		add(time.Duration(i) * time.Millisecond)
+	}
+	w.eventually("all are heard", func() bool { return heard.Load() == 200 })
+	read.Store(0)
+	time.Sleep(500 * time.Millisecond)
+	if n := read.Load(); n > 200 { // the whole look may come by
+		t.Errorf("%d signals were read again", n)
+	}
+	for i, at := range []time.Duration{-1500 * time.Millisecond, 50*time.Millisecond + time.Microsecond, 199*time.Millisecond + time.Microsecond, 250 * time.Millisecond} {
+		add(at)
+		w.eventually("one between those known", func() bool { return heard.Load() == int64(201+i) })
+	}
+	// As many go as come, within one part.
+	closing := w.account()
+	put := func(of store.ID, at time.Duration) {
+		n := store.Signal{Account: of, Kind: signal.Asked, At: base.Add(at), Detail: []byte("{}")}
+		rand.Read(n.ID[:])
+		w.update(w.node.store, func(tx store.Tx) error { return tx.AddSignal(n) })
+	}
+	put(closing.ID, 320*time.Millisecond)
+	w.eventually("one more", func() bool { return heard.Load() == 205 })
+	n := store.Signal{Account: a.ID, Kind: signal.Asked, At: base.Add(330 * time.Millisecond), Detail: []byte("{}")}
+	rand.Read(n.ID[:])
+	w.update(w.node.store, func(tx store.Tx) error { return errors.Join(tx.CloseAccount(closing.ID), tx.AddSignal(n)) })
+	swapped := time.Now()
+	w.eventually("one in the place of another", func() bool { return heard.Load() == 206 })
+	if took := time.Since(swapped); took > 5*time.Second {
+		t.Errorf("one in the place of another was heard after %s", took)
+	}
 }

@@ -358,6 +358,10 @@ VALUES (@signal, @service, @account, @epoch, @kind, @made, @next, @tries, @deliv
 -- name: Signals :many
 SELECT * FROM signals WHERE at >= @at AND (at > @at OR id > @id) ORDER BY at, id LIMIT @most;
 
+-- name: Tallies :many
+SELECT CAST(at / @width AS BIGINT) AS part, count(*) AS signals, CAST(sum(at % @width) AS BIGINT) AS stamps
+FROM signals WHERE at >= @at GROUP BY 1;
+
 -- name: Signal :one
 SELECT * FROM signals WHERE at = @at AND id = @id;
 

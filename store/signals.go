@@ -12,6 +12,12 @@ type Signal struct {
 	Detail  []byte // JSON of signal.Detail; never a secret
 }
 
+// Tally tells two sets of signals of one part of time apart without reading them.
+type Tally struct {
+	Signals int64
+	Stamps  int64 // the sum of how long after the part's beginning each is, in microseconds
+}
+
 // Service is a program of others that signals go to.
 type Service struct {
 	ID       ID
@@ -82,6 +88,9 @@ type Signals interface {
 	// Signals returns those after a moment and, at that very moment, an ID;
 	// oldest first, so many at most.
 	Signals(after time.Time, id ID, limit int) ([]Signal, error)
+	// Tallies tells of the signals from a moment on, by the part of time they are
+	// of: the number of whole widths since 1970. Parts without any are left out.
+	Tallies(from time.Time, width time.Duration) (map[int64]Tally, error)
 	Signal(at time.Time, id ID) (Signal, error)
 
 	Services() ([]Service, error)               // by name

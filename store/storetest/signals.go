@@ -52,6 +52,14 @@ func signals(t *testing.T, open Open) {
 	same(t, "one", get(t, s, func(tx store.Tx) (store.Signal, error) { return tx.Signal(at(20), all[1].ID) }), all[1])
 	missing(t, s, func(tx store.Tx) (store.Signal, error) { return tx.Signal(at(10), all[1].ID) })
 	fails(t, s, store.ErrConflict, func(tx store.Tx) error { return tx.AddSignal(all[1]) })
+
+	tallies := func(from int64) map[int64]store.Tally {
+		return get(t, s, func(tx store.Tx) (map[int64]store.Tally, error) { return tx.Tallies(at(from), 8*time.Microsecond) })
+	}
+	of := func(when int64) int64 { return at(when).UnixMicro() / 8 }
+	in := func(when int64) int64 { return at(when).UnixMicro() % 8 }
+	same(t, "tallies", tallies(0), map[int64]store.Tally{of(10): {Signals: 1, Stamps: in(10)}, of(20): {Signals: 2, Stamps: 2 * in(20)}, of(30): {Signals: 1, Stamps: in(30)}})
+	same(t, "later ones", tallies(21), map[int64]store.Tally{of(30): {Signals: 1, Stamps: in(30)}})
 }
 
 func services(t *testing.T, open Open) {

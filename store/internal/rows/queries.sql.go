@@ -3060,6 +3060,45 @@ func (q *Queries) Supersede(ctx context.Context, arg SupersedeParams) error {
 	return err
 }
 
+const tallies = `-- name: Tallies :many
+SELECT CAST(at / $1 AS BIGINT) AS part, count(*) AS signals, CAST(sum(at % $1) AS BIGINT) AS stamps
+FROM signals WHERE at >= $2 GROUP BY 1
+`
+
+type TalliesParams struct {
+	Width int64
+	At    int64
+}
+
+type TalliesRow struct {
+	Part    int64
+	Signals int64
+	Stamps  int64
+}
+
+func (q *Queries) Tallies(ctx context.Context, arg TalliesParams) ([]TalliesRow, error) {
+	rows, err := q.db.QueryContext(ctx, tallies, arg.Width, arg.At)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TalliesRow
+	for rows.Next() {
+		var i TalliesRow
+		if err := rows.Scan(&i.Part, &i.Signals, &i.Stamps); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const touchSession = `-- name: TouchSession :execrows
 UPDATE sessions SET last_used = CASE WHEN last_used < $1 THEN $1 ELSE last_used END WHERE id = $2
 `

@@ -36,6 +36,18 @@ func (t *Tx) Signals(after time.Time, id store.ID, limit int) ([]store.Signal, e
 	return each(list, err, t, signal)
 }
 
+func (t *Tx) Tallies(from time.Time, width time.Duration) (map[int64]store.Tally, error) {
+	list, err := t.q.Tallies(none, rows.TalliesParams{At: micros(from), Width: width.Microseconds()})
+	if err != nil {
+		return nil, t.told(err)
+	}
+	all := make(map[int64]store.Tally, len(list))
+	for _, r := range list {
+		all[r.Part] = store.Tally{Signals: r.Signals, Stamps: r.Stamps}
+	}
+	return all, nil
+}
+
 func (t *Tx) Signal(at time.Time, id store.ID) (store.Signal, error) {
 	r, err := t.q.Signal(none, rows.SignalParams{At: micros(at), ID: id[:]})
 	return single(r, err, t, signal)
