@@ -89,9 +89,9 @@ var allowed = []struct {
 	{"cmd/readmit", "account agent api cause code device docs doctor doctor/account doctor/host doctor/icloud doctor/icloud/clients doctor/icloud/guide doctor/icloud/mac doctor/icloud/pc doctor/icloud/texts explain folders gate identifier incident keys keystore message message/send opaque policy resident server session signin store store/archive store/postgres store/sqlite web"},
 	{"examples/service", "verify"},
 	{"passkey/virtual", ""},
-	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident"},
-	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident"},
-	{"bench", "agent api cause code device opaque policy resident store/postgres/pgtest"},
+	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident store/postgres/pgtest"},
+	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident store/postgres/pgtest"},
+	{"bench", "agent api cause code device lockout opaque policy resident store/postgres/pgtest"},
 	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident store/postgres/pgtest"},
 }
 

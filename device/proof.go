@@ -35,8 +35,11 @@ type Request struct {
 	URL    string // scheme, host and path
 	Nonce  string // of the server
 	Body   []byte
-	Token  string    // the access token beside it, for a service (RFC 9449 §4.2, "ath")
-	Time   time.Time // by the device's clock
+	// AnyBody makes a proof that says nothing of the body, as RFC 9449 has them.
+	// A service takes it; the account server does not.
+	AnyBody bool
+	Token   string    // the access token beside it, for a service (RFC 9449 §4.2, "ath")
+	Time    time.Time // by the device's clock
 }
 
 type claims struct {
@@ -45,7 +48,7 @@ type claims struct {
 	URL    string `json:"htu"`
 	Time   int64  `json:"iat"` // Unix seconds
 	Nonce  string `json:"nonce,omitempty"`
-	Body   string `json:"bh"`            // base64url of the body's SHA-256
+	Body   string `json:"bh,omitempty"`  // base64url of the body's SHA-256
 	Token  string `json:"ath,omitempty"` // base64url of the access token's SHA-256
 }
 
@@ -61,7 +64,10 @@ func (k Key) Sign(r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := claims{ID: rand.Text(), Method: r.Method, URL: r.URL, Time: r.Time.Unix(), Nonce: r.Nonce, Body: bodyHash(r.Body)}
+	c := claims{ID: rand.Text(), Method: r.Method, URL: r.URL, Time: r.Time.Unix(), Nonce: r.Nonce}
+	if !r.AnyBody {
+		c.Body = bodyHash(r.Body)
+	}
 	if r.Token != "" {
 		c.Token = bodyHash([]byte(r.Token))
 	}

@@ -52,7 +52,11 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	disk full|free                             whether the server's files can grow
 //	serve FLAGS                                a server that must not start, with !
 //	newer DATABASE                             a newer server has changed the schema of this database
+//	database new|gone|read-only|slow|right     a PostgreSQL for the server: see database.go
+//	shop DEVICE [METHOD]                       the device calls the example service; the answer goes to the file answer
+//	with FILE METHOD                           the same with headers that were kept
 //	service start|stop NAME                    the example service on $SHOP, with the credentials of NAME.secret
+//	service answers|ready                      it answers; it hears of signals
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
 //	desktop                                    a desktop that shows notifications: see desktop.go
@@ -65,7 +69,7 @@ func commands() map[string]commandFunc {
 		"exits": onWorld((*world).exits), "refused": onWorld((*world).refused), "keep": keep, "find": find, "mailed": onWorld((*world).message),
 		"enrol": onWorld((*world).enrol), "ask": onWorld((*world).ask), "miss": onWorld((*world).miss), "strangers": onWorld((*world).strangers),
 		"sealed": onWorld((*world).sealed), "swap-key": onWorld((*world).swapKey), "recovery": onWorld((*world).recovery), "passkey": onWorld((*world).passkey), "network": onWorld((*world).network), "disk": onWorld((*world).disk),
-		"serve": onWorld((*world).serve), "newer": newer, "service": onWorld((*world).service), "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
+		"serve": onWorld((*world).serve), "newer": newer, "service": onWorld((*world).service), "database": onWorld((*world).database), "shop": onWorld((*world).shop), "with": onWorld((*world).with), "lines": onWorld((*world).lines), "leaks": onWorld((*world).leaks),
 		"made": onWorld((*world).made), "named": onWorld((*world).named), "remedied": onWorld((*world).remedied), "signed-in": onWorld((*world).signedIn),
 	}
 	maps.Copy(all, icloudCommands())

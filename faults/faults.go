@@ -70,8 +70,9 @@ var passwords = map[string]string{
 // worldKey is where a script's world is kept.
 type worldKey struct{}
 
-// Params are how the scripts of a folder are run with the programs in bin.
-func Params(scripts, bin string, r *Record) testscript.Params {
+// Params are how the scripts of a folder are run with the programs in bin, and
+// with the databases that they share.
+func Params(scripts, bin string, r *Record, d *Databases) testscript.Params {
 	return testscript.Params{
 		Dir:                 scripts,
 		RequireExplicitExec: true,
@@ -81,7 +82,7 @@ func Params(scripts, bin string, r *Record) testscript.Params {
 					return err
 				}
 			}
-			w := &world{dir: e.WorkDir, bin: bin, record: r}
+			w := &world{dir: e.WorkDir, bin: bin, record: r, databases: d}
 			address, err := freeAddress()
 			if err != nil {
 				return err

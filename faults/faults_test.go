@@ -20,7 +20,13 @@ func TestCauses(t *testing.T) {
 		t.Fatal(err)
 	}
 	var record Record
-	t.Run("script", func(t *testing.T) { testscript.Run(t, Params(scripts, bin, &record)) })
+	var databases Databases
+	defer func() {
+		if err := databases.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Run("script", func(t *testing.T) { testscript.Run(t, Params(scripts, bin, &record, &databases)) })
 	if t.Failed() {
 		return
 	}

@@ -39,6 +39,8 @@ type world struct {
 	sums                map[string]string      // of folders, before a repair
 	passkeys            passkeys
 	services            map[string]*exec.Cmd // example services that run, by name
+	databases           *Databases
+	db                  *database // the script's own
 }
 
 func (w *world) data() string { return filepath.Join(w.dir, "data") }
@@ -55,6 +57,9 @@ func (w *world) end() {
 	}
 	if w.path != nil {
 		w.path.close()
+	}
+	if w.db != nil {
+		w.db.between.close()
 	}
 }
 

@@ -29,7 +29,10 @@ func Do(ctx context.Context, a *agent.Agent, ask Ask) (Answer, error) {
 	switch ask.Do {
 	case DoToken:
 		t, err := a.Token(ctx, ask.Audience, ask.valid())
-		return Answer{Token: &Token{t.Value, "DPoP", t.Expires}}, err
+		if err != nil {
+			return Answer{}, err
+		}
+		return given(a, ask, t)
 	case DoRequests:
 		var out api.Requests
 		err := a.On(ctx, "requests", api.PathRequests, &out)
@@ -46,13 +49,22 @@ func Do(ctx context.Context, a *agent.Agent, ask Ask) (Answer, error) {
 	return Answer{}, formError(fmt.Sprintf("%.20q", ask.Do))
 }
 
+// given is a token as an answer has it, with the proof that was asked for.
+func given(a *agent.Agent, ask Ask, t agent.Token) (out Answer, err error) {
+	out.Token = &Token{t.Value, "DPoP", t.Expires}
+	if ask.proves() {
+		out.Proof, err = a.Prove(t.Value, ask.Method, ask.URL)
+	}
+	return out, err
+}
+
 // valid is how long a token must be good for.
 func (a Ask) valid() time.Duration { return time.Duration(a.MinValid) * time.Second }
 
 // answers reports whether there is in an answer what was asked for.
 func (a Answer) answers(ask Ask) bool {
 	return map[string]bool{
-		DoToken: a.Token != nil, DoRequests: a.Requests != nil, DoAllow: a.Allowed != nil, DoDeny: a.Denied != nil,
+		DoToken: a.Token != nil && (a.Proof != "" || !ask.proves()), DoRequests: a.Requests != nil, DoAllow: a.Allowed != nil, DoDeny: a.Denied != nil,
 		DoStatus: a.Status != nil, DoStop: a.Stopping,
 	}[ask.Do]
 }

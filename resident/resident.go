@@ -216,7 +216,10 @@ func (r *Resident) answer(ctx context.Context, ask Ask) (Answer, error) {
 	case DoToken:
 		t, err := r.fetch(ctx, ask.Audience, ask.valid())
 		r.keeper.asked(ask.Audience, t, err)
-		return Answer{Token: &Token{t.Value, "DPoP", t.Expires}}, err
+		if err != nil {
+			return Answer{}, err
+		}
+		return given(r.Agent, ask, t)
 	case DoStop:
 		return Answer{Stopping: true}, nil
 	case DoStatus:

@@ -29,6 +29,8 @@ type Ask struct {
 	Do       string `json:"do"`
 	Audience string `json:"audience,omitempty"`  // of token; empty: the account server
 	MinValid int    `json:"min_valid,omitempty"` // of token: seconds it must be good for
+	Method   string `json:"method,omitempty"`    // of token: a proof beside it, for this request
+	URL      string `json:"url,omitempty"`       // of token: the same
 	ID       string `json:"id,omitempty"`        // of allow and deny: the request
 }
 
@@ -36,6 +38,7 @@ type Ask struct {
 type Answer struct {
 	Version  int           `json:"v"`
 	Token    *Token        `json:"token,omitempty"`
+	Proof    string        `json:"proof,omitempty"` // of token, where a request was named
 	Requests *api.Requests `json:"requests,omitempty"`
 	Allowed  *api.Allowed  `json:"allowed,omitempty"`
 	Denied   *api.Request  `json:"denied,omitempty"`
@@ -101,6 +104,7 @@ func troubleOf(err error) *Trouble {
 		keys    *agent.KeyStoreError
 		state   *agent.StateError
 		form    formError
+		target  *agent.TargetError
 	)
 	t := &Trouble{Reason: Other, Text: err.Error()}
 	switch {
@@ -114,7 +118,7 @@ func troubleOf(err error) *Trouble {
 		t.Reason, t.Why = KeyStore, keys.Why
 	case errors.As(err, &state):
 		t.Reason, t.File, t.Why = State, state.File, string(state.Problem)
-	case errors.As(err, &form):
+	case errors.As(err, &form), errors.As(err, &target):
 		t.Reason = Form
 	case errors.Is(err, agent.ErrNotEnrolled):
 		t.Reason = NotEnrolled
@@ -165,8 +169,17 @@ func (a Ask) check() error {
 		return formError(fmt.Sprintf("version %d; this agent speaks %d", a.Version, Version))
 	case a.MinValid < 0 || a.MinValid > int(agent.TokenLife/time.Second):
 		return formError(fmt.Sprintf("min_valid %d", a.MinValid))
+	case a.proves() && (a.Do != DoToken || a.Audience == ""):
+		return formError("method and url: they go with a token for a service")
 	case (a.Do == DoAllow || a.Do == DoDeny) && a.ID == "":
 		return formError("no id")
 	}
+	if a.proves() {
+		_, err := agent.Target(a.Method, a.URL)
+		return err
+	}
 	return nil
 }
+
+// proves reports whether a proof is asked for.
+func (a Ask) proves() bool { return a.Method != "" || a.URL != "" }

@@ -34,15 +34,30 @@ func TestCheck(t *testing.T) {
 	for _, bad := range []Ask{
 		{}, {Version: 1}, {Version: 1, Do: "key"}, {Do: DoToken}, {Version: 2, Do: DoToken}, {Version: 1, Do: DoToken, MinValid: -1},
 		{Version: 1, Do: DoToken, MinValid: 301}, {Version: 1, Do: DoToken, MinValid: 1 << 40}, {Version: 1, Do: DoAllow}, {Version: 1, Do: DoDeny},
+		{Version: 1, Do: DoToken, Method: "GET", URL: "https://notes.example.org/"}, {Version: 1, Do: DoToken, Audience: "x", Method: "GET"},
+		{Version: 1, Do: DoToken, Audience: "x", URL: "https://notes.example.org/"}, {Version: 1, Do: DoToken, Audience: "x", Method: "get", URL: "https://notes.example.org/"},
+		{Version: 1, Do: DoStatus, Audience: "x", Method: "GET", URL: "https://notes.example.org/"},
 	} {
 		if err := bad.check(); troubleOf(err).Reason != Form {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
-	for _, good := range []Ask{{Version: 1, Do: DoToken}, {Version: 1, Do: DoToken, MinValid: 300}, {Version: 1, Do: DoAllow, ID: "x"}, {Version: 1, Do: DoStop}} {
+	for _, good := range []Ask{{Version: 1, Do: DoToken}, {Version: 1, Do: DoToken, MinValid: 300}, {Version: 1, Do: DoAllow, ID: "x"}, {Version: 1, Do: DoStop},
+		{Version: 1, Do: DoToken, Audience: "x", Method: "GET", URL: "https://notes.example.org/"}} {
 		if err := good.check(); err != nil {
 			t.Errorf("%+v: %v", good, err)
 		}
+	}
+}
+
+// An agent of another version gives the token alone: who wanted a proof is told.
+func TestAnswersWithoutProof(t *testing.T) {
+	ask := Ask{Do: DoToken, Audience: "x", Method: "GET", URL: "https://notes.example.org/"}
+	if (Answer{Token: &Token{}}).answers(ask) {
+		t.Error("a token without the proof is taken for an answer")
+	}
+	if !(Answer{Token: &Token{}, Proof: "p"}).answers(ask) || !(Answer{Token: &Token{}}).answers(Ask{Do: DoToken}) {
+		t.Error("an answer is not taken for one")
 	}
 }
 

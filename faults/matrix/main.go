@@ -51,6 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 
 	var record faults.Record
+	var databases faults.Databases
+	defer databases.Close()
 	results := map[string]*script{}
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, max(2, runtime.NumCPU()))
@@ -61,7 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		wait.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			results[name].run(filepath.Join(*scripts, name+".txtar"), bin, &record)
+			results[name].run(filepath.Join(*scripts, name+".txtar"), bin, &record, &databases)
 		})
 	}
 	passed, failed := 0, 0
@@ -133,14 +135,15 @@ func printLines(w io.Writer, name string, lines map[string][]string) bool {
 	return good
 }
 
-// rows are the table's causes, then the scripts that make two at once or make a
-// cause at iCloud's clients. A cause without a script is a row that fails.
+// rows are the table's causes, then the scripts that make two at once, make a
+// fault of the service elsewhere than on its disk, or make a cause at iCloud's
+// clients. A cause without a script is a row that fails.
 func rows(folder string) ([]string, error) {
 	var names []string
 	for _, row := range cause.Table() {
 		names = append(names, string(row.Code))
 	}
-	for _, more := range []string{"two-*.txtar", "icloud-*.txtar"} {
+	for _, more := range []string{"two-*.txtar", "fault-*.txtar", "icloud-*.txtar"} {
 		found, err := filepath.Glob(filepath.Join(folder, more))
 		if err != nil {
 			return nil, err
@@ -165,10 +168,10 @@ type script struct {
 	done   chan struct{}
 }
 
-func (s *script) run(file, bin string, record *faults.Record) {
+func (s *script) run(file, bin string, record *faults.Record, databases *faults.Databases) {
 	defer close(s.done)
 	began := time.Now()
-	p := faults.Params("", bin, record)
+	p := faults.Params("", bin, record, databases)
 	p.Files = []string{file}
 	// FailNow ends the goroutine it is called on.
 	ended := make(chan struct{})
