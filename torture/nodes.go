@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
-	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 const (
@@ -129,6 +128,13 @@ func (b *balancer) add(address string) {
 	b.to = append(b.to, address)
 }
 
+// only leads all that comes from now on to these.
+func (b *balancer) only(addresses ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to = addresses
+}
+
 func (b *balancer) pass(in net.Conn) {
 	defer in.Close()
 	b.mu.Lock()
@@ -165,24 +171,6 @@ func (b *balancer) close() {
 	}
 }
 
-// databases starts a PostgreSQL with a synchronous standby and makes an empty
-// database in it.
-func databases() (primary, standby *pgtest.Cluster, name string, err error) {
-	if primary, err = pgtest.Start(); err != nil {
-		return nil, nil, "", err
-	}
-	if name, err = primary.Database(); err == nil {
-		standby, err = primary.Standby()
-	}
-	if err == nil {
-		err = primary.Synchronous()
-	}
-	if err != nil {
-		return nil, nil, "", errors.Join(err, primary.Stop())
-	}
-	return primary, standby, name, nil
-}
-
 // failover kills the database under load and promotes its standby: nothing that
 // was acknowledged may be lost, nothing that ended may be accepted, and all of
 // it must work again soon.
@@ -192,14 +180,12 @@ func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	primary, standby, name, err := databases()
+	d, err := newShared()
 	if err != nil {
 		return "", err
 	}
-	defer func() { primary.Stop(); standby.Stop() }()
-	// Nodes are told of two places, and use the one that takes writes.
-	places := [2]*pgtest.Cluster{primary, standby}
-	f, err := newFleet(t.binary, dir, fmt.Sprintf("postgres://%s@127.0.0.1:%d,127.0.0.1:%d/%s?target_session_attrs=read-write", pgtest.Owner, places[0].Port, places[1].Port, name))
+	defer d.stop()
+	f, err := newFleet(t.binary, dir, d.address())
 	if err != nil {
 		return "", err
 	}
@@ -216,11 +202,8 @@ func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error
 		acting, stop := context.WithCancel(ctx)
 		ended := c.act(acting, load)
 		time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
-		err := primary.Kill()
 		lost := time.Now()
-		if err == nil {
-			err = standby.Promote()
-		}
+		err := d.lose()
 		if err == nil {
 			err = f.ready(ctx, back)
 		}
@@ -236,16 +219,7 @@ func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error
 		worst = max(worst, took)
 		fmt.Fprintf(t.stderr, "failover: %d of %d, back after %.1f s, %s\n", round, rounds, took.Seconds(), c)
 		if round < rounds {
-			// What was the primary begins anew as the standby, at its place.
-			port := primary.Port
-			if err := primary.Stop(); err != nil {
-				return "", err
-			}
-			primary = standby
-			if standby, err = primary.StandbyAt(port); err == nil {
-				err = primary.Synchronous()
-			}
-			if err != nil {
+			if err := d.restore(); err != nil {
 				return "", err
 			}
 		}
@@ -258,23 +232,20 @@ func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error
 }
 
 // nodesKilled kills nodes, one after the other, while people sign in and repeat
-// what is not answered; then accounts have histories under the same.
+// what is not answered; then accounts have histories while nodes are killed and
+// stopped and the database is lost.
 func (t *torture) nodesKilled(ctx context.Context, signIns, told int) (string, error) {
 	dir, err := os.MkdirTemp("", "readmit-torture-*")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	database, err := pgtest.Start()
+	d, err := newShared()
 	if err != nil {
 		return "", err
 	}
-	defer database.Stop()
-	name, err := database.Database()
-	if err != nil {
-		return "", err
-	}
-	f, err := newFleet(t.binary, dir, database.URL(name))
+	defer d.stop()
+	f, err := newFleet(t.binary, dir, d.address())
 	if err != nil {
 		return "", err
 	}
@@ -282,19 +253,63 @@ func (t *torture) nodesKilled(ctx context.Context, signIns, told int) (string, e
 	if err := f.start(ctx); err != nil {
 		return "", err
 	}
-	kill := func(ctx context.Context) error {
-		s := f.nodes[rand.IntN(len(f.nodes))]
-		s.kill()
-		time.Sleep(rand.N(300 * time.Millisecond))
-		return s.start(ctx)
-	}
 	c := newCrowd(f)
-	first, err := c.signIns(ctx, signIns, kill)
+	first, err := c.signIns(ctx, signIns, f.killOne)
 	if err != nil {
 		return "", err
 	}
-	second, err := c.histories(ctx, told, kill)
-	return first + "; " + second, err
+	h := &hits{fleet: f, database: d}
+	second, err := c.histories(ctx, told, h.next)
+	return first + "; " + second + ": " + h.String(), err
+}
+
+// killOne kills a node and starts it again.
+func (f *fleet) killOne(ctx context.Context) error {
+	s := f.nodes[rand.IntN(len(f.nodes))]
+	s.kill()
+	time.Sleep(rand.N(300 * time.Millisecond))
+	return s.start(ctx)
+}
+
+// hits are the faults of nodes and their database, in turn.
+type hits struct {
+	fleet    *fleet
+	database *shared
+
+	all, killed, halted, lost int
+}
+
+func (h *hits) String() string {
+	return fmt.Sprintf("%d times a node was killed, %d times one was stopped and went on, %d times the database was killed and its standby promoted", h.killed, h.halted, h.lost)
+}
+
+// longestHalt is how long a node is stopped at most: longer than it may answer
+// from what it knows.
+const longestHalt = 3 * time.Second
+
+func (h *hits) next(ctx context.Context) error {
+	h.all++
+	switch h.all % 6 {
+	case 0:
+		h.lost++
+		if err := h.database.lose(); err != nil {
+			return err
+		}
+		if err := h.fleet.ready(ctx, back); err != nil {
+			return fmt.Errorf("after the standby was promoted: %w", err)
+		}
+		return h.database.restore()
+	case 2, 4:
+		h.halted++
+		p := h.fleet.nodes[rand.IntN(len(h.fleet.nodes))].process.Process
+		if err := halt(p); err != nil {
+			return err
+		}
+		time.Sleep(time.Second + rand.N(longestHalt-time.Second))
+		return proceed(p)
+	}
+	h.killed++
+	return h.fleet.killOne(ctx)
 }
 
 // signIns lets people sign in again and again while fault hits the service.
