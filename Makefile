@@ -43,7 +43,7 @@ format:
 # All of vet with the tests: by itself it would compile everything once more.
 test: deps format build systems
 	$(GO) test -vet=all -timeout 8m ./...
-	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60 -failovers 1 -sign-ins 400
+	$(GO) run ./torture -readmit bin/readmit -rounds 5 -histories 60 -failovers 1 -sign-ins 400 -halts 1
 
 faults: build
 	$(GO) run ./faults/matrix

@@ -7,7 +7,9 @@
 //	fsync   every fsync and fdatasync fails from some moment on (strace)
 //	history kill -9 while accounts have histories, which must have an order
 //	failover kill -9 the database under three nodes, and promote its standby
-//	nodes   kill -9 nodes while people sign in, and accounts have histories
+//	nodes   kill -9 nodes while people sign in; accounts have histories while
+//	        nodes are killed and stopped and the database is lost
+//	halted  SIGSTOP of a node and a service, changes elsewhere, SIGCONT
 //	answer  kill -9 a device between the server's answer and its writing down
 package main
 
@@ -38,6 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	told := flags.Int("histories", 1000, "how many accounts have a history")
 	failovers := flags.Int("failovers", 5, "how often to lose the database")
 	signIns := flags.Int("sign-ins", 10_000, "how many sign-ins while nodes are killed")
+	halts := flags.Int("halts", 10, "how often to stop a node and a service")
 	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2
@@ -62,6 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"history", func(ctx context.Context) (string, error) { return t.history(ctx, *told) }},
 		{"failover", func(ctx context.Context) (string, error) { return t.failover(ctx, *failovers) }},
 		{"nodes", func(ctx context.Context) (string, error) { return t.nodesKilled(ctx, *signIns, *told) }},
+		{"halted", func(ctx context.Context) (string, error) { return t.halted(ctx, *halts) }},
 		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
 	} {
 		if *only != "" && *only != part.name {

@@ -48,6 +48,7 @@ type person struct {
 	in                  api.SignedIn // of the first device
 
 	password, maybePassword secret
+	former                  secret // before the last change
 
 	second            device.Key
 	enrolled          api.SignedIn // of the second device; zero before
@@ -189,7 +190,7 @@ func (p *person) change(ctx context.Context) error {
 	if err != nil {
 		return unrefused(err)
 	}
-	p.password, p.maybePassword, p.ended = next, nil, true
+	p.former, p.password, p.maybePassword, p.ended = p.password, next, nil, true
 	p.crowd.changes.Add(1)
 	p.crowd.endings.Add(1)
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -84,6 +85,31 @@ func (s *server) kill() {
 	s.process.Wait()
 	s.process = nil
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// operate makes a call on the operator's socket.
+func (s *server) operate(ctx context.Context, path string, in any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	operator := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.socket())
+	}}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://operator"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	a, err := operator.Do(r)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", path, a.Status)
+	}
+	return nil
 }
 
 // failSyncs lets every fsync and fdatasync of the server fail with EIO, from
