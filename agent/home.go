@@ -123,18 +123,22 @@ func (e *StateError) Error() string {
 // is not ours to write.
 type WriteError struct {
 	Path string
-	err  error
+	Err  error
 }
 
 func (e *WriteError) Error() string {
-	err := e.err
-	if p := new(fs.PathError); errors.As(err, &p) {
-		err = p.Err // the file beside it is of no interest
-	}
-	return fmt.Sprintf("this device's state cannot be written: %s: %v", e.Path, err)
+	return fmt.Sprintf("this device's state cannot be written: %s: %s", e.Path, e.Why())
 }
 
-func (e *WriteError) Unwrap() error { return e.err }
+// Why is what the system says of it: no room, no right.
+func (e *WriteError) Why() string {
+	if p := new(fs.PathError); errors.As(e.Err, &p) {
+		return p.Err.Error() // the file beside it is of no interest
+	}
+	return e.Err.Error()
+}
+
+func (e *WriteError) Unwrap() error { return e.Err }
 
 // Home is the folder in which a device keeps its state.
 type Home struct {

@@ -278,6 +278,7 @@ func reason(err error) string {
 		gone    *agent.UnreachableError
 		keys    *agent.KeyStoreError
 		state   *agent.StateError
+		unkept  *agent.WriteError
 		problem *api.Problem
 	)
 	switch {
@@ -291,6 +292,8 @@ func reason(err error) string {
 		return "This device's key cannot be read: " + keys.Error() + ". Unlock it, or run: readmit doctor"
 	case errors.As(err, &state):
 		return state.Error() + ". Run: readmit doctor --fix"
+	case errors.As(err, &unkept):
+		return unkept.Error() + ". Make room there, and see that the folder is yours to write. Run: readmit doctor"
 	case errors.As(err, &problem) && problem.Code == api.Unavailable:
 		return "The account server cannot do its work now; it is not you. Run: readmit doctor"
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,9 +249,13 @@ func TestOtherAudiences(t *testing.T) {
 }
 
 func TestReasonsSayWhatToDo(t *testing.T) {
+	full := &agent.WriteError{Path: "/home/jane/readmit/session.json", Err: syscall.ENOSPC}
+	if text := reason(full); !strings.Contains(text, full.Path) || !strings.Contains(text, "no space left") || !strings.Contains(text, "Make room there") {
+		t.Errorf("of a full disk: %s", text)
+	}
 	for _, err := range []error{
 		refusal, &agent.RefusedError{Public: "client-outdated", Title: "This client is older than the server allows", Reference: "4K7Q-9FXM"}, gone,
-		&agent.KeyStoreError{Why: "locked"}, &agent.StateError{File: "session.json", Problem: agent.Malformed}, &api.Problem{Code: api.Unavailable}, errors.New("x"),
+		&agent.KeyStoreError{Why: "locked"}, &agent.StateError{File: "session.json", Problem: agent.Malformed}, full, &api.Problem{Code: api.Unavailable}, errors.New("x"),
 	} {
 		if text := reason(err); !containsRun(text) {
 			t.Errorf("%T: %s", err, text)

@@ -69,14 +69,15 @@ type Status struct {
 
 // Why an agent could not do what it was asked.
 const (
-	Refused     = "refused"         // by the account server: 4001; there is an incident
-	Unreachable = "unreachable"     // the account server is
-	Problem     = "problem"         // the account server said something else; see code
-	NotEnrolled = "not-enrolled"    // for no account
-	NotSignedIn = "not-signed-in"   // there is no session
-	KeyStore    = "keystore-locked" // the key store does not give out the key
-	State       = "state-damaged"   // a file of the home is
-	Form        = "bad-request"     // the line was not understood
+	Refused     = "refused"          // by the account server: 4001; there is an incident
+	Unreachable = "unreachable"      // the account server is
+	Problem     = "problem"          // the account server said something else; see code
+	NotEnrolled = "not-enrolled"     // for no account
+	NotSignedIn = "not-signed-in"    // there is no session
+	KeyStore    = "keystore-locked"  // the key store does not give out the key
+	State       = "state-damaged"    // a file of the home is
+	Unwritable  = "state-unwritable" // the home takes no file: no room, no right
+	Form        = "bad-request"      // the line was not understood
 	Other       = "failed"
 )
 
@@ -90,8 +91,8 @@ type Trouble struct {
 	Title     string `json:"title,omitempty"`    // refused, problem
 	What      string `json:"what,omitempty"`     // refused: what was tried
 	Server    string `json:"server,omitempty"`   // unreachable
-	Why       string `json:"why,omitempty"`      // unreachable, keystore-locked, state-damaged
-	File      string `json:"file,omitempty"`     // state-damaged
+	Why       string `json:"why,omitempty"`      // unreachable, keystore-locked, state-damaged, state-unwritable
+	File      string `json:"file,omitempty"`     // state-damaged, state-unwritable
 	Detail    string `json:"detail,omitempty"`   // problem
 }
 
@@ -103,6 +104,7 @@ func troubleOf(err error) *Trouble {
 		gone    *agent.UnreachableError
 		keys    *agent.KeyStoreError
 		state   *agent.StateError
+		unkept  *agent.WriteError
 		form    formError
 		target  *agent.TargetError
 	)
@@ -118,6 +120,8 @@ func troubleOf(err error) *Trouble {
 		t.Reason, t.Why = KeyStore, keys.Why
 	case errors.As(err, &state):
 		t.Reason, t.File, t.Why = State, state.File, string(state.Problem)
+	case errors.As(err, &unkept):
+		t.Reason, t.Text, t.File, t.Why = Unwritable, unkept.Error(), unkept.Path, unkept.Why()
 	case errors.As(err, &form), errors.As(err, &target):
 		t.Reason = Form
 	case errors.Is(err, agent.ErrNotEnrolled):
@@ -144,6 +148,8 @@ func (t *Trouble) Err() error {
 		return &agent.KeyStoreError{Why: t.Why}
 	case State:
 		return &agent.StateError{File: t.File, Problem: agent.Problem(t.Why)}
+	case Unwritable:
+		return &agent.WriteError{Path: t.File, Err: errors.New(t.Why)}
 	case NotEnrolled:
 		return agent.ErrNotEnrolled
 	case NotSignedIn:

@@ -3,9 +3,12 @@ package resident
 import (
 	"bufio"
 	"errors"
+	"fmt"
+	"io/fs"
 	"reflect"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"readmit.dev/readmit/agent"
@@ -24,6 +27,10 @@ func TestTroubleTravels(t *testing.T) {
 		if back := troubleOf(err).Err(); !reflect.DeepEqual(back, err) {
 			t.Errorf("%#v came back as %#v", err, back)
 		}
+	}
+	full := &agent.WriteError{Path: "/home/jane/readmit/session.json", Err: &fs.PathError{Op: "write", Path: "/home/jane/readmit/.new-1", Err: syscall.ENOSPC}}
+	if got, ok := troubleOf(fmt.Errorf("token: %w", full)).Err().(*agent.WriteError); !ok || got.Path != full.Path || got.Error() != full.Error() || got.Why() != syscall.ENOSPC.Error() {
+		t.Errorf("a full disk came back as %v", got)
 	}
 	if got := troubleOf(errors.New("x")); got.Reason != Other || got.Err().Error() != "x" {
 		t.Errorf("%+v", got)
