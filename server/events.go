@@ -131,10 +131,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	s.metrics.observe(api.PathEvents, http.StatusOK, time.Since(began))
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
-	s.watch(r.Context(), w, a, by, n)
+	s.watchers.watch(r.Context(), w, n, func(ctx context.Context) ([]byte, bool, error) { return s.requestsNow(ctx, a, by) })
 }
 
-func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Actor, by gate.Caller, n *watcher) {
+// watch writes a stream until its session, its reader, its time or the server
+// has ended. requests tells the requests of now, and whether the session lives.
+func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watcher, requests func(context.Context) (list []byte, living bool, err error)) {
 	control := http.NewResponseController(w)
 	said := time.Now()
 	send := func(text string) bool {
@@ -149,7 +151,7 @@ func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Act
 	var before []byte
 	told := false // whether somebody said that the account has changed
 	for {
-		now, living, err := s.requestsNow(ctx, a, by)
+		now, living, err := requests(ctx)
 		switch {
 		case err != nil:
 			return // the next stream's beginning says what it is
@@ -173,7 +175,7 @@ func (s *Server) watch(ctx context.Context, w http.ResponseWriter, a session.Act
 			return
 		case <-ctx.Done():
 			return
-		case <-s.watchers.stopped:
+		case <-all.stopped:
 			return
 		}
 	}
