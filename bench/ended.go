@@ -43,6 +43,10 @@ func (b *bench) partEnded() error {
 	var last time.Duration
 	var failed []error
 	var done sync.WaitGroup
+	had, waited, err := b.server.shares()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	for _, p := range all {
 		wait := returns()
@@ -58,8 +62,14 @@ func (b *bench) partEnded() error {
 		})
 	}
 	done.Wait()
+	hadAll, waitedAll, err := b.server.shares()
+	if err != nil {
+		return err
+	}
+	had, waited = hadAll-had, waitedAll-waited
 	slices.Sort(took)
-	note := fmt.Sprintf("median %.1f ms, worst %.0f ms; %d of %d had to sign in", ms(took[len(took)/2]), ms(took[len(took)-1]), len(failed), len(all))
+	note := fmt.Sprintf("median %.1f ms, worst %.0f ms; %d of %d failed; the server had %.1f s of a core and was ready without one for %.1f s",
+		ms(took[len(took)/2]), ms(took[len(took)-1]), len(failed), len(all), had.Seconds(), waited.Seconds())
 	b.below("10,000 devices come back: a refresh, 99 %", 250, ms(took[len(took)*99/100]), "ms", note)
 	b.below("10,000 devices come back: until the last", drained.Seconds(), last.Seconds(), "s", "their tokens ended within one second while the server was away")
 	return errors.Join(failed[:min(3, len(failed))]...)

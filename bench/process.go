@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -153,4 +154,28 @@ func (c cores) String() string {
 		return fmt.Sprintf("%s/%s, server and load share %d cores, not pinned", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	}
 	return fmt.Sprintf("%s/%s, server on core %d, load on core %d", runtime.GOOS, runtime.GOARCH, c.server, c.load)
+}
+
+// shares is the processor time the server has used, and how long its threads
+// were ready to run and had no core; that is known on Linux alone.
+func (s *serverProcess) shares() (had, waited time.Duration, err error) {
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range all {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // a thread that has ended
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		var h, w int64 // nanoseconds
+		if _, err := fmt.Sscan(string(b), &h, &w); err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", name, err)
+		}
+		had, waited = had+time.Duration(h), waited+time.Duration(w)
+	}
+	return had, waited, nil
 }
