@@ -31,6 +31,7 @@ async function tried(work) {
     $("trouble").textContent = problem(error);
     show($("trouble"));
     $("again").hidden = error.reason !== "fresh";
+    if (document.activeElement?.closest("#find") == null) $("trouble").focus(); // what was pressed is gone
     if (error.reason === "not-approved") show($("unapproved"));
     if (error.reason === "no-agent") hide($("find"));
   }
