@@ -71,9 +71,9 @@ func (p *Pages) cause(lang string, code cause.Code) (causePage, bool) {
 	if err != nil {
 		return causePage{}, false
 	}
-	// The first line is the title, which the page has in its own language.
-	if i := bytes.IndexByte(source, '\n'); i >= 0 && bytes.HasPrefix(source, []byte("# ")) {
-		source = source[i:]
+	// It begins with the title and the code, which the page has in its own way.
+	if title, rest, ok := bytes.Cut(source, []byte("\n")); ok && bytes.HasPrefix(title, []byte("# ")) {
+		source = bytes.TrimPrefix(bytes.TrimSpace(rest), []byte("`"+string(code)+"`"))
 	}
 	var body bytes.Buffer
 	if goldmark.Convert(source, &body) != nil {

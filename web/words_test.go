@@ -213,6 +213,9 @@ func TestHelp(t *testing.T) {
 			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "<h2>What ends it</h2>") {
 				t.Errorf("help on %s in %s: %d", row.Code, l.Code, w.Code)
 			}
+			if strings.Contains(w.Body.String(), "<p><code>"+string(row.Code)+"</code></p>") {
+				t.Errorf("help on %s in %s names the code twice", row.Code, l.Code)
+			}
 		}
 	}
 	if w := get(mux, "/help/no-such"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "<h1>") {

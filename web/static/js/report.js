@@ -1,5 +1,5 @@
 // An explanation as people read it: evidence, remedies.
-import { code, el } from "./dom.js";
+import { $, code, el } from "./dom.js";
 import { at, duration, has, t } from "./words.js";
 import { server } from "./wire.js";
 
@@ -25,8 +25,8 @@ export function asReference(typed) {
 export const title = (f) => (has(`cause.${f.cause}`) ? t(`cause.${f.cause}`) : f.title);
 
 export function fact(f) {
-  const said = (s) => el("td", {}, s ? el("bdi", {}, value(s)) : "");
-  return el("tr", {}, el("th", { scope: "row" }, has(`check.${f.check}`) ? t(`check.${f.check}`) : f.check), said(f.got), said(f.want), el("td", { class: "dim" }, t(`seen.${f.seen}`)));
+  const said = (s, what) => el("td", { "data-is": what }, s ? el("bdi", {}, value(s)) : "");
+  return el("tr", {}, el("th", { scope: "row" }, has(`check.${f.check}`) ? t(`check.${f.check}`) : f.check), said(f.got), said(f.want, $("evidence").dataset.want), el("td", { class: "dim" }, t(`seen.${f.seen}`)));
 }
 
 // remedy is one step; links are given to who may follow them.
