@@ -212,7 +212,7 @@ func (s *serviceProcess) stop() error {
 // buildService builds the example.
 func (b *bench) buildService() (string, error) {
 	path := filepath.Join(b.data, "service")
-	if out, err := exec.Command("go", "build", "-o", path, "readmit.dev/readmit/examples/service").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "readmit.dev/readmit/examples/service").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the example of a service: %w: %s", err, out)
 	}
 	return path, nil

@@ -301,12 +301,12 @@ func MissingOfLine(reached []string) string {
 // buildPeers builds what the scripts write clients' state with, and the example
 // service.
 func buildPeers(dir string) error {
-	example := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "service"), "readmit.dev/readmit/examples/service")
+	example := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "service"), "readmit.dev/readmit/examples/service")
 	example.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := example.CombinedOutput(); err != nil {
 		return fmt.Errorf("the example service: %w\n%s", err, out)
 	}
-	c := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "rclone-peer"), ".")
+	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "rclone-peer"), ".")
 	c.Dir = peer("rclone-peer")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {

@@ -162,9 +162,9 @@ var rclonePeer = sync.OnceValues(func() (string, error) {
 	}
 	atEnd = append(atEnd, func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "rclone-peer")
-	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, ".")
 	cmd.Dir = "../../../testdata/rclone-peer"
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", &exec.Error{Name: string(out), Err: err}
 	}

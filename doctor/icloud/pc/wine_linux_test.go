@@ -97,9 +97,9 @@ func TestUnderWine(t *testing.T) {
 	p, ready := newPrefix(t)
 	bin := t.TempDir()
 	exe := filepath.Join(bin, "readmit.exe")
-	build(t, windows, "test", "-c", "-o", filepath.Join(bin, "pc.test.exe"), ".")
-	build(t, windows, "build", "-o", exe, "../../../cmd/readmit")
-	build(t, nil, "build", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
+	build(t, windows, "test", "-c", "-ldflags", "-s -w", "-o", filepath.Join(bin, "pc.test.exe"), ".")
+	build(t, windows, "build", "-ldflags", "-s -w", "-o", exe, "../../../cmd/readmit")
+	build(t, nil, "build", "-ldflags", "-s -w", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
 	ready()
 
 	url := serve(t, filepath.Join(bin, "readmit"))
