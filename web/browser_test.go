@@ -128,13 +128,17 @@ func (p *person) open(path string) {
 	p.do(chromedp.Navigate(p.url + path))
 }
 
-func (p *person) see(selector string) { p.t.Helper(); p.do(chromedp.WaitVisible(css(selector))) }
+// visible holds while an element has a place on the page.
+func visible(selector string) string {
+	return fmt.Sprintf(`((e) => e && (e.offsetWidth || e.offsetHeight || e.getClientRects().length))(document.querySelector(%q))`, selector)
+}
+
+func (p *person) see(selector string) { p.t.Helper(); p.until(visible(selector)) }
 
 // click waits as a person does until what has just appeared can be pressed.
 func (p *person) click(selector string) {
 	p.t.Helper()
-	p.see(selector)
-	p.until(fmt.Sprintf(`!document.querySelector(%q)?.closest("[data-settling]")`, selector))
+	p.until(visible(selector) + fmt.Sprintf(`&& !document.querySelector(%q).closest("[data-settling]")`, selector))
 	p.do(chromedp.Click(css(selector), chromedp.NodeVisible))
 }
 
@@ -167,20 +171,38 @@ func (p *person) text(selector string) string {
 	return strings.TrimSpace(run(p, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q).textContent", selector))))
 }
 
-// until waits for an expression to hold.
+// until waits for an expression to hold. The page itself looks again and again:
+// questions over the wire, of several people at once, kept the browser busier
+// than the pages did.
 func (p *person) until(expression string) {
 	p.t.Helper()
 	deadline := time.Now().Add(step)
 	for {
-		// While a page gives way to another one, nothing can be asked.
-		if held, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")")); err == nil && held {
+		if p.watch(expression, time.Second) {
 			return
 		}
 		if time.Now().After(deadline) {
 			p.fatal(fmt.Errorf("never: %s", expression))
 		}
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // a page is giving way to another one
 	}
+}
+
+// watch says whether an expression came to hold on the page that is there now.
+func (p *person) watch(expression string, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(p.ctx, 2*most)
+	defer cancel()
+	held, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((done) => {
+		const end = performance.now() + %d;
+		const holds = () => { try { return Boolean(%s); } catch { return false; } };
+		const look = () => {
+			const held = holds();
+			if (held || performance.now() > end) done(held);
+			else setTimeout(look, 20);
+		};
+		look();
+	})`, most.Milliseconds(), expression), chromedp.EvalAwaitPromise))
+	return err == nil && held
 }
 
 func (p *person) at(path string) {
