@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -147,8 +148,26 @@ func TestBackupRestoreMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	laptop.must(args...)
-	if err := pg.Exec(name, "INSERT INTO settings (name, value) VALUES ('moving', 'x')"); err != nil {
+	master, err := os.ReadFile(filepath.Join(data, masterFile))
+	if err != nil {
 		t.Fatal(err)
+	}
+	mark := originOf(data, master)
+	if err := pg.Exec(name, fmt.Sprintf("INSERT INTO settings (name, value) VALUES ('moving', 'origin:%s %s')", mark.ID, mark.Name)); err != nil {
+		t.Fatal(err)
+	}
+	// Another server's accounts, which were moved elsewhere already or not yet.
+	other := path("other")
+	others := serveFolder(t, other, freeAddress(t))
+	others.until(t, api.PathReady, http.StatusOK, 20*time.Second)
+	others.stop(t)
+	second := []string{"admin", "move", "--from", "sqlite:" + other, "--to", to, "--master-key-file", path("second.key")}
+	says(laptop.run(second...), failed, "another move", data, "nothing of it was touched")
+	moved := filepath.Join(other, "moved")
+	write("other/moved", "to another database\n")
+	says(laptop.run(second...), failed, "moved already")
+	if _, err := os.Stat(moved); err != nil {
+		t.Errorf("the mark of a move that was finished: %v", err)
 	}
 	stuck := serveFolder(t, t.TempDir(), freeAddress(t), "--store", to, "--master-key-file", key)
 	<-stuck.ended

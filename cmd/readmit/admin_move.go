@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +78,11 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	}
 	mark := filepath.Join(dir, server.MovedFile)
 	if text, err := os.ReadFile(mark); err == nil {
-		if unfinished, err := m.unfinished(ctx); err != nil {
+		key, err := keys.Master(dir)
+		if err != nil {
+			return nil, err
+		}
+		if unfinished, err := m.unfinished(ctx, originOf(dir, key)); err != nil {
 			return nil, err
 		} else if unfinished { // all was copied, and the last step is missing
 			if err := os.Remove(mark); err != nil {
@@ -113,7 +119,10 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	if err := to.BeginMove(ctx, dir); err != nil {
+	if err := to.BeginMove(ctx, originOf(dir, key)); err != nil {
+		if errors.Is(err, postgres.ErrOtherMove) {
+			return nil, exitError{failed, err.Error() + "; nothing of it was touched", "end that one first with the command that began it, or make a new database for this one: createdb"}
+		}
 		if errors.Is(err, postgres.ErrTaken) {
 			return nil, exitError{failed, "the database is not empty: an account server has used it already, and nothing of it was touched", "make a new database: createdb"}
 		}
@@ -139,12 +148,19 @@ func (m move) open(ctx context.Context) (*postgres.Store, error) {
 	return postgres.Open(ctx, postgres.Config{Address: m.to, PasswordFile: m.password, Connections: 2, Patience: moving, Moving: true})
 }
 
-func (m move) unfinished(ctx context.Context) (bool, error) {
+// originOf names a folder's accounts by what no other has: their master key, of
+// which nothing can be told from its hash.
+func originOf(dir string, key []byte) postgres.Origin {
+	sum := sha256.Sum256(append([]byte("readmit move "), key...))
+	return postgres.Origin{ID: hex.EncodeToString(sum[:8]), Name: dir}
+}
+
+func (m move) unfinished(ctx context.Context, from postgres.Origin) (bool, error) {
 	to, err := m.open(ctx)
 	if err != nil {
 		return false, err
 	}
-	unfinished, err := to.Unfinished(ctx)
+	unfinished, err := to.Unfinished(ctx, from)
 	return unfinished, errors.Join(err, to.Close())
 }
 

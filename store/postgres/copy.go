@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -137,23 +138,58 @@ func (s *Store) Import(ctx context.Context, list []store.Row) error {
 // ErrTaken: there are accounts in the store already.
 var ErrTaken = errors.New("there are accounts in this database already")
 
+// ErrOtherMove: another store's accounts are on their way into this database.
+var ErrOtherMove = errors.New("another move into this database has not been finished")
+
+// Origin is the store that a move is from.
+type Origin struct {
+	// ID tells it from every other, wherever it lies: of two machines, both may
+	// have theirs in a folder of the same name.
+	ID string
+	// Name is what people call it: its folder.
+	Name string
+}
+
+// originMark begins a mark that has an ID; those of versions before are a name.
+const originMark = "origin:"
+
+func (o Origin) mark() string { return originMark + o.ID + " " + o.Name }
+
+func originOf(mark []byte) Origin {
+	if rest, ok := strings.CutPrefix(string(mark), originMark); ok {
+		id, name, _ := strings.Cut(rest, " ")
+		return Origin{id, name}
+	}
+	return Origin{Name: string(mark)}
+}
+
+func (o Origin) is(other Origin) bool {
+	if o.ID == "" || other.ID == "" {
+		return o.Name == other.Name
+	}
+	return o.ID == other.ID
+}
+
 // BeginMove makes room for the accounts of another store: it deletes what a new
-// store has, or what a move that was not finished has left, and marks the
-// database, so that no server starts on it. It returns ErrTaken where accounts
-// are that no move has brought, and ErrOthers where tables are that are not ours.
-func (s *Store) BeginMove(ctx context.Context, from string) error {
+// store has, or what a move from the same store that was not finished has left,
+// and marks the database, so that no server starts on it. It returns ErrTaken
+// where accounts are that no move has brought, ErrOtherMove where a move from
+// another store has begun, and ErrOthers where tables are that are not ours.
+func (s *Store) BeginMove(ctx context.Context, from Origin) error {
 	if err := s.onlyOwn(ctx); err != nil {
 		return err
 	}
 	return s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
-		_, err := t.Moving()
+		mark, err := t.Moving()
 		if errors.Is(err, store.ErrNotFound) {
 			// A server makes its keys before anything else.
 			var keys []store.SealedKey
 			if keys, err = t.Keys(); len(keys) > 0 {
 				return ErrTaken
 			}
+		} else if other := originOf(mark); err == nil && !other.is(from) {
+			return fmt.Errorf("%w: it is from %s", ErrOtherMove, other.Name)
 		}
 		if err != nil {
 			return err
@@ -163,7 +199,7 @@ func (s *Store) BeginMove(ctx context.Context, from string) error {
 				return err
 			}
 		}
-		return t.SetMoving(from)
+		return t.SetMoving(from.mark())
 	})
 }
 
@@ -172,11 +208,13 @@ func (s *Store) EndMove(ctx context.Context) error {
 	return s.Update(ctx, func(tx store.Tx) error { return tx.(*sqltx.Tx).Moved() })
 }
 
-// Unfinished reports whether a move into this database has not ended.
-func (s *Store) Unfinished(ctx context.Context) (bool, error) {
-	err := s.View(ctx, func(tx store.Tx) error { _, err := tx.(*sqltx.Tx).Moving(); return err })
+// Unfinished reports whether a move from a store into this database has begun
+// and not ended.
+func (s *Store) Unfinished(ctx context.Context, from Origin) (bool, error) {
+	var mark []byte
+	err := s.View(ctx, func(tx store.Tx) (err error) { mark, err = tx.(*sqltx.Tx).Moving(); return err })
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && originOf(mark).is(from), err
 }

@@ -102,7 +102,7 @@ func TestTablesOfOthers(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	if err := s.BeginMove(t.Context(), "a test"); !errors.Is(err, ErrOthers) || !strings.Contains(err.Error(), `"goose_feathers"`) || !strings.Contains(err.Error(), "use an empty database") {
+	if err := s.BeginMove(t.Context(), here); !errors.Is(err, ErrOthers) || !strings.Contains(err.Error(), `"goose_feathers"`) || !strings.Contains(err.Error(), "use an empty database") {
 		t.Errorf("beside others: %v", err)
 	}
 
@@ -119,6 +119,27 @@ func TestTablesOfOthers(t *testing.T) {
 	}
 	if err := server.Exec(name, "CREATE TABLE settings (n INT)"); err != nil {
 		t.Errorf("a table was made: %v", err)
+	}
+}
+
+var here = Origin{"1", "/var/lib/one"}
+
+// TestMarkOfTheVersionBefore: it was the folder's name alone.
+func TestMarkOfTheVersionBefore(t *testing.T) {
+	c := empty(t)
+	c.Moving = true
+	to := openIn(t, c)
+	if err := server.Exec(lastPart(c.Address), "INSERT INTO settings (name, value) VALUES ('moving', '/var/lib/one')"); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.BeginMove(t.Context(), Origin{"2", "/var/lib/two"}); !errors.Is(err, ErrOtherMove) {
+		t.Errorf("another's: %v", err)
+	}
+	if err := to.BeginMove(t.Context(), here); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := to.BeginMove(t.Context(), Origin{"2", "/var/lib/one"}); !errors.Is(err, ErrOtherMove) {
+		t.Errorf("of another machine: %v", err)
 	}
 }
 
@@ -148,7 +169,7 @@ func TestCopiesOfEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := to.BeginMove(t.Context(), "a test"); err != nil {
+	if err := to.BeginMove(t.Context(), here); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -202,23 +223,42 @@ func TestCopiesOfEverything(t *testing.T) {
 		}
 	}
 
+	// Another store's stays out, under whatever name, and touches nothing.
+	for _, other := range []Origin{{"2", "another"}, {"2", here.Name}} {
+		if err := to.BeginMove(t.Context(), other); !errors.Is(err, ErrOtherMove) || !strings.Contains(err.Error(), here.Name) {
+			t.Errorf("a second move: %v", err)
+		}
+		if u, err := to.Unfinished(t.Context(), other); err != nil || u {
+			t.Errorf("a second move is unfinished: %v, %v", u, err)
+		}
+	}
+	if err := to.View(t.Context(), func(tx store.Tx) error {
+		k, err := tx.Keys()
+		if len(k) == 0 {
+			t.Error("a second move has emptied the database")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+
 	// Begun again from the start: half of it does not stay.
-	if err := to.BeginMove(t.Context(), "a test"); err != nil {
+	if err := to.BeginMove(t.Context(), here); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := archive.Copy(t.Context(), from, to); err != nil {
 		t.Fatal(err)
 	}
-	if u, err := to.Unfinished(t.Context()); err != nil || !u {
+	if u, err := to.Unfinished(t.Context(), here); err != nil || !u {
 		t.Errorf("unfinished: %v, %v", u, err)
 	}
 	if err := to.EndMove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if u, err := to.Unfinished(t.Context()); err != nil || u {
+	if u, err := to.Unfinished(t.Context(), here); err != nil || u {
 		t.Errorf("after its end: %v, %v", u, err)
 	}
-	if err := to.BeginMove(t.Context(), "another"); !errors.Is(err, ErrTaken) {
+	if err := to.BeginMove(t.Context(), Origin{"2", "another"}); !errors.Is(err, ErrTaken) {
 		t.Errorf("over accounts: %v", err)
 	}
 }
