@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -200,6 +201,10 @@ func (l *Listening) tend(ctx context.Context) {
 	flush, hourly := time.NewTicker(flushEvery), time.NewTicker(tendEvery)
 	defer flush.Stop()
 	defer hourly.Stop()
+	// Beside the rest: there may be much that is old.
+	var trims sync.WaitGroup
+	defer trims.Wait()
+	var trimming atomic.Bool
 	for {
 		var err error
 		select {
@@ -208,9 +213,15 @@ func (l *Listening) tend(ctx context.Context) {
 		case <-flush.C:
 			err = l.server.Flush(ctx)
 		case <-hourly.C:
-			err = errors.Join(l.keys.Rotate(ctx), l.store.Update(ctx, func(tx store.Tx) error {
-				return tx.Trim(l.server.gate.Now().Add(-keptFor))
-			}))
+			err = l.keys.Rotate(ctx)
+			if trimming.CompareAndSwap(false, true) {
+				trims.Go(func() {
+					defer trimming.Store(false)
+					if err := store.Trim(ctx, l.store, l.server.gate.Now().Add(-keptFor)); err != nil && ctx.Err() == nil {
+						l.log.Error("what is old was not deleted to its end; it is tried again", "error", err)
+					}
+				})
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			l.log.Error("upkeep failed; it is tried again", "error", err)

@@ -81,18 +81,6 @@ UPDATE sessions SET ended = @ended, ended_by = @device, ended_why = @ended_why W
 -- It never goes back: refreshes that pass each other are the same use.
 UPDATE sessions SET last_used = CASE WHEN last_used < @last_used THEN @last_used ELSE last_used END WHERE id = @id;
 
--- name: TrimSessions :exec
-DELETE FROM sessions WHERE ended <> 0 AND ended < @ended;
-
--- name: TrimRequests :exec
-DELETE FROM requests WHERE expires < @expires;
-
--- name: TrimPasses :exec
-DELETE FROM passes WHERE expires < @expires;
-
--- name: TrimInvitations :exec
-DELETE FROM invitations WHERE expires < @expires;
-
 -- name: AppendEntry :exec
 INSERT INTO ledger (account, ring, slot, seq, id, reference, at, open, detail) VALUES (@account, @ring, @slot, @seq, @id, @reference, @at, @open, @detail)
 ON CONFLICT (account, ring, slot) DO UPDATE SET seq = excluded.seq, id = excluded.id, reference = excluded.reference,
@@ -154,9 +142,6 @@ SELECT * FROM formers WHERE account = @account;
 -- name: SaveFormer :exec
 INSERT INTO formers (account, sealed, stretch, replaced) VALUES (@account, @sealed, @stretch, @replaced)
 ON CONFLICT (account) DO UPDATE SET sealed = excluded.sealed, stretch = excluded.stretch, replaced = excluded.replaced;
-
--- name: TrimFormers :exec
-DELETE FROM formers WHERE replaced < @replaced;
 
 -- name: Setting :one
 SELECT value FROM settings WHERE name = @name;
@@ -278,18 +263,6 @@ SELECT * FROM messages WHERE sent = 0 AND gave_up = 0 AND next <= @next ORDER BY
 
 -- name: Messages :many
 SELECT * FROM messages WHERE account = @account ORDER BY created DESC, id;
-
--- name: TrimRecoveries :exec
-DELETE FROM recoveries WHERE expires < @expires;
-
--- name: TrimApprovals :exec
-DELETE FROM approvals WHERE expires < @expires;
-
--- name: TrimDeskActs :exec
-DELETE FROM desk_acts WHERE expires < @expires;
-
--- name: TrimMessages :exec
-DELETE FROM messages WHERE sent <> 0 AND sent < @before OR gave_up <> 0 AND gave_up < @before;
 
 -- name: CloseDevices :exec
 DELETE FROM devices WHERE account = @account;
@@ -433,14 +406,78 @@ SELECT * FROM receipts WHERE account = @account ORDER BY made DESC, epoch DESC, 
 -- name: Backlogs :many
 SELECT service, count(*) AS waiting, CAST(min(made) AS BIGINT) AS oldest FROM receipts WHERE delivered = 0 GROUP BY service ORDER BY service;
 
--- name: TrimReceipts :exec
-DELETE FROM receipts WHERE signal IN (SELECT id FROM signals WHERE at < @before);
-
--- name: TrimSignals :exec
-DELETE FROM signals WHERE at < @before;
-
 -- name: CloseSignals :exec
 DELETE FROM signals WHERE account = @account;
 
 -- name: CloseReceipts :exec
 DELETE FROM receipts WHERE account = @account;
+
+-- What is old is looked for by its index, so many rows, and deleted by its key,
+-- row by row: a statement that did both would be at the planner's mercy, which may
+-- think a table empty that has grown since.
+
+-- name: OldSessions :many
+SELECT id FROM sessions WHERE ended <> 0 AND ended < @before ORDER BY ended LIMIT @most;
+
+-- name: TrimSession :exec
+DELETE FROM sessions WHERE id = @id;
+
+-- name: OldRequests :many
+SELECT id FROM requests WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimRequest :exec
+DELETE FROM requests WHERE id = @id;
+
+-- name: OldPasses :many
+SELECT hash FROM passes WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimPass :exec
+DELETE FROM passes WHERE hash = @hash;
+
+-- name: OldInvitations :many
+SELECT hash FROM invitations WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimInvitation :exec
+DELETE FROM invitations WHERE hash = @hash;
+
+-- name: OldFormers :many
+SELECT account FROM formers WHERE replaced < @before ORDER BY replaced LIMIT @most;
+
+-- name: TrimFormer :exec
+DELETE FROM formers WHERE account = @account;
+
+-- name: OldRecoveries :many
+SELECT id FROM recoveries WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimRecovery :exec
+DELETE FROM recoveries WHERE id = @id;
+
+-- name: OldApprovals :many
+SELECT account, reference FROM approvals WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimApproval :exec
+DELETE FROM approvals WHERE account = @account AND reference = @reference;
+
+-- name: OldDeskActs :many
+SELECT id FROM desk_acts WHERE expires < @before ORDER BY expires LIMIT @most;
+
+-- name: TrimDeskAct :exec
+DELETE FROM desk_acts WHERE id = @id;
+
+-- name: OldSentMessages :many
+SELECT id FROM messages WHERE sent <> 0 AND sent < @before ORDER BY sent LIMIT @most;
+
+-- name: TrimMessage :exec
+DELETE FROM messages WHERE id = @id;
+
+-- name: OldLostMessages :many
+SELECT id FROM messages WHERE gave_up <> 0 AND gave_up < @before ORDER BY gave_up LIMIT @most;
+
+-- name: OldSignals :many
+SELECT at, id FROM signals WHERE at < @before ORDER BY at, id LIMIT @most;
+
+-- name: TrimSignal :exec
+DELETE FROM signals WHERE at = @at AND id = @id;
+
+-- name: TrimReceipts :exec
+DELETE FROM receipts WHERE signal = @signal;

@@ -275,8 +275,10 @@ type Tx interface {
 	TouchSession(id ID, used time.Time) error
 	// Trim deletes sessions that ended before, requests and passes and
 	// invitations that expired before, former passwords replaced before, and
-	// signals made before with their receipts.
-	Trim(before time.Time) error
+	// signals made before with their receipts: at most so many of them, the
+	// oldest first, and tells how many. Who wants all gone calls it, a
+	// transaction each, until it is none.
+	Trim(before time.Time, most int) (int, error)
 
 	Append(Entry) error // puts the entry at its Seq, over the one RingSize before it
 	Entry(account ID, ring Ring, seq int64) (Entry, error)

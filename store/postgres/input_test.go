@@ -305,13 +305,14 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 	for _, bad := range []string{
 		"ALTER TABLE a DROP COLUMN b;", "DROP TABLE a;", "ALTER TABLE a RENAME TO b;", "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL;",
 		"ALTER TABLE a ALTER COLUMN b SET NOT NULL;", "ALTER TABLE a ADD CONSTRAINT c UNIQUE (b);",
-		"CREATE UNIQUE INDEX a ON b (c); DROP INDEX a;",
+		"DROP INDEX IF EXISTS a;", "DROP INDEX IF EXISTS a; CREATE INDEX CONCURRENTLY b ON c (d);",
+		"CREATE UNIQUE INDEX a ON b (c); DROP INDEX CONCURRENTLY IF EXISTS a;",
 	} {
 		if len(adds(bad, map[string]bool{})) == 0 {
 			t.Errorf("%q was let through", bad)
 		}
 	}
-	if wrong := adds("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0; CREATE INDEX c ON a (b); DROP INDEX c;", map[string]bool{}); len(wrong) > 0 {
+	if wrong := adds("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0; CREATE INDEX c ON a (b); DROP INDEX CONCURRENTLY IF EXISTS c;", map[string]bool{}); len(wrong) > 0 {
 		t.Error(wrong)
 	}
 }
@@ -320,12 +321,19 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 // unique, of the steps so far.
 func adds(text string, plain map[string]bool) (wrong []string) {
 	text = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(text, "")
-	for _, s := range strings.Split(text, ";") {
-		s = strings.ToUpper(strings.Join(strings.Fields(s), " "))
+	steps := strings.Split(text, ";")
+	for i := range steps {
+		steps[i] = strings.ToUpper(strings.Join(strings.Fields(steps[i]), " "))
+	}
+	for i, s := range steps {
+		index, again := strings.CutPrefix(s, "DROP INDEX IF EXISTS ")
 		switch {
+		case strings.HasPrefix(s, "CREATE INDEX CONCURRENTLY "):
+			plain[strings.Fields(s)[3]] = true
 		case strings.HasPrefix(s, "CREATE INDEX "):
 			plain[strings.Fields(s)[2]] = true
-		case strings.HasPrefix(s, "DROP INDEX ") && plain[strings.Fields(s)[2]]:
+		case strings.HasPrefix(s, "DROP INDEX CONCURRENTLY IF EXISTS ") && plain[strings.Fields(s)[5]]:
+		case again && strings.HasPrefix(steps[i+1], "CREATE INDEX CONCURRENTLY "+index+" ON "): // one that was not whole
 		case s == "", strings.HasPrefix(s, "CREATE TABLE "), strings.HasPrefix(s, "CREATE UNIQUE INDEX "):
 		case regexp.MustCompile(`^ALTER TABLE \w+ ADD COLUMN [^,]*DEFAULT [^,]+$`).MatchString(s):
 		default:

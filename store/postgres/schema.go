@@ -54,12 +54,12 @@ func (s *Store) prepare(ctx context.Context, moving bool) error {
 	}
 	return s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
-		from, err := t.Moving()
+		mark, err := t.Moving()
 		switch {
 		case moving && (err == nil || errors.Is(err, store.ErrNotFound)):
 			return nil
 		case err == nil:
-			return fmt.Errorf("%w: a move from %s into it has not been finished: run readmit admin move again, or make a new database", errMoving, from)
+			return fmt.Errorf("%w: a move from %s into it has not been finished: run readmit admin move again, or make a new database", errMoving, originOf(mark).Name)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"reflect"
@@ -15,9 +16,15 @@ import (
 	"readmit.dev/readmit/store/internal/sqltx"
 )
 
-// TestDataOfTheFirstSchema: a start on them keeps every row and can keep what
+// TestDataOfFormerSchemas: a start on them keeps every row and can keep what
 // came later.
-func TestDataOfTheFirstSchema(t *testing.T) {
+func TestDataOfFormerSchemas(t *testing.T) {
+	for _, from := range []int64{1, schema - 1} {
+		t.Run(fmt.Sprint(from), func(t *testing.T) { dataOf(t, from) })
+	}
+}
+
+func dataOf(t *testing.T, from int64) {
 	dir := t.TempDir()
 	old := &Store{dir: dir, faults: &faults{}}
 	if err := private(filepath.Join(dir, file)); err != nil {
@@ -36,15 +43,15 @@ func TestDataOfTheFirstSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(context.Background(), 1); err != nil {
+	if _, err := p.UpTo(context.Background(), from); err != nil {
 		t.Fatal(err)
 	}
 	c.db.Close()
 	if c, err = old.connect(false); err != nil {
 		t.Fatal(err)
 	}
-	if at, err := version(c); err != nil || at != 1 {
-		t.Fatalf("schema %d (%v), want 1", at, err)
+	if at, err := version(c); err != nil || at != from {
+		t.Fatalf("schema %d (%v), want %d", at, err, from)
 	}
 	if err := addGhosts(c); err != nil {
 		t.Fatal(err)

@@ -201,7 +201,7 @@ func trimPeople(t *testing.T, open Open) {
 		return errors.Join(tx.AddRecovery(past), tx.AddRecovery(future), tx.SaveApproval(gone), tx.SaveApproval(valid), tx.AddDeskAct(done), tx.AddDeskAct(open1),
 			tx.AddMessage(sent), tx.AddMessage(waiting), tx.AddAddress(address), tx.ReplaceRecoveryCodes(a, []store.RecoveryCode{code}))
 	})
-	update(t, s, func(tx store.Tx) error { return tx.Trim(at(10)) })
+	trimmed(t, s, at(10))
 	same(t, "recoveries", list(t, s, a, store.Tx.Recoveries), []store.Recovery{future})
 	same(t, "approvals", list(t, s, a, store.Tx.Approvals), []store.Approval{valid})
 	same(t, "desk acts", list(t, s, a, store.Tx.DeskActs), []store.DeskAct{open1})

@@ -198,7 +198,7 @@ func receipts(t *testing.T, open Open) {
 
 	update(t, s, func(tx store.Tx) error { return tx.DropService(on.ID) })
 	same(t, "of a service that is gone", len(due(on.ID, 999, 9)), 0)
-	update(t, s, func(tx store.Tx) error { return tx.Trim(at(18)) })
+	trimmed(t, s, at(18))
 	same(t, "trimmed", due(paused.ID, 99, 9), []store.Receipt{waits(paused.ID, second)})
 	same(t, "trimmed signals", get(t, s, func(tx store.Tx) ([]store.Signal, error) { return tx.Signals(at(0), store.ID{}, 9) }), []store.Signal{second})
 }

@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"policy", policy},
 		{"keys", keys},
 		{"trim", trim},
+		{"trim in parts", trimParts},
 		{"addresses", addresses},
 		{"recovery codes", recoveryCodes},
 		{"recoveries", recoveries},

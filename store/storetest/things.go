@@ -203,9 +203,9 @@ func formers(t *testing.T, open Open) {
 	update(t, s, func(tx store.Tx) error { return tx.SaveFormer(f) })
 	same(t, "the next one", get(t, s, fetch), f)
 	missing(t, s, func(tx store.Tx) (store.Former, error) { return tx.Former(sample[store.Former](2).Account) })
-	update(t, s, func(tx store.Tx) error { return tx.Trim(at(9)) })
+	trimmed(t, s, at(9))
 	same(t, "one as old as the limit", get(t, s, fetch), f)
-	update(t, s, func(tx store.Tx) error { return tx.Trim(at(10)) })
+	trimmed(t, s, at(10))
 	missing(t, s, fetch)
 }
 
@@ -237,7 +237,7 @@ func trim(t *testing.T, open Open) {
 			tx.AddPass(gonePass), tx.AddPass(staysPass), tx.AddInvitation(goneInvitation), tx.AddInvitation(staysInvitation),
 		)
 	})
-	update(t, s, func(tx store.Tx) error { return tx.Trim(limit) })
+	trimmed(t, s, limit)
 	missing(t, s, func(tx store.Tx) (store.Session, error) { return tx.Session(ended.ID) })
 	missing(t, s, func(tx store.Tx) (store.Request, error) { return tx.Request(gone.ID) })
 	missing(t, s, func(tx store.Tx) (store.Pass, error) { return tx.Pass(gonePass.Hash) })
@@ -246,6 +246,75 @@ func trim(t *testing.T, open Open) {
 	same(t, "request left", get(t, s, func(tx store.Tx) (store.Request, error) { return tx.Request(stays.ID) }), stays)
 	same(t, "pass left", get(t, s, func(tx store.Tx) (store.Pass, error) { return tx.Pass(staysPass.Hash) }), staysPass)
 	same(t, "invitation left", get(t, s, func(tx store.Tx) (store.Invitation, error) { return tx.Invitation(staysInvitation.Hash) }), staysInvitation)
+}
+
+// trimmed lets go of all that is old.
+func trimmed(t *testing.T, s store.Store, before time.Time) {
+	t.Helper()
+	if err := store.Trim(t.Context(), s, before); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// trimParts: no transaction deletes more than it may, however much there is, the
+// oldest goes first, and what is not old stays.
+func trimParts(t *testing.T, open Open) {
+	s, _ := open(t)
+	const each = 7
+	a, on := account(1).ID, serviceOf(1, store.StreamEnabled)
+	update(t, s, func(tx store.Tx) error { return tx.AddService(on) })
+	for i := range each + 1 {
+		seed, made := uint64(i+1), at(int64(10+i)) // the last is not old
+		if i == each {
+			made = at(1000)
+		}
+		session, request, pass, invitation := living(seed, a, a), sample[store.Request](seed), sample[store.Pass](seed), sample[store.Invitation](seed)
+		former, recovery, approval, act := sample[store.Former](seed), sample[store.Recovery](seed), sample[store.Approval](seed), sample[store.DeskAct](seed)
+		sent, lost := sample[store.Message](seed), sample[store.Message](seed+100)
+		session.Ended, request.Expires, pass.Expires, invitation.Expires = made, made, made, made
+		former.Replaced, recovery.Expires, approval.Expires, act.Expires = made, made, made, made
+		sent.Sent, sent.GaveUp, lost.Sent, lost.GaveUp = made, time.Time{}, time.Time{}, made
+		n := signalOf(seed, a, int64(seed), made)
+		update(t, s, func(tx store.Tx) error {
+			return errors.Join(tx.AddSession(session), tx.AddRequest(request), tx.AddPass(pass), tx.AddInvitation(invitation),
+				tx.SaveFormer(former), tx.AddRecovery(recovery), tx.SaveApproval(approval), tx.AddDeskAct(act),
+				tx.AddMessage(sent), tx.AddMessage(lost), tx.AddSignal(n), tx.AddReceipts(n))
+		})
+	}
+	living := living(200, a, a) // and one that has not ended
+	update(t, s, func(tx store.Tx) error { return tx.AddSession(living) })
+	const kinds, most = 11, 5
+	var parts []int
+	for range 2*kinds*each/most + 2 {
+		n := 0
+		update(t, s, func(tx store.Tx) (err error) { n, err = tx.Trim(at(1000), most); return err })
+		if n > most {
+			t.Fatalf("%d were deleted at once, want %d at most", n, most)
+		}
+		parts = append(parts, n)
+		if len(parts) == 1 {
+			left := get(t, s, func(tx store.Tx) ([]store.Session, error) { return tx.Sessions(a) })
+			same(t, "sessions after the first part", len(left), each-most+2)
+			for _, l := range left {
+				if !l.Ended.IsZero() && l.Ended.Before(at(10+most)) {
+					t.Errorf("one that ended at %v is left, which is older than what went", l.Ended)
+				}
+			}
+		}
+		if n == 0 {
+			break
+		}
+	}
+	all := 0
+	for _, n := range parts {
+		all += n
+	}
+	if all != kinds*each || parts[len(parts)-1] != 0 {
+		t.Errorf("%d were deleted, in parts of %v, want %d and an end", all, parts, kinds*each)
+	}
+	same(t, "sessions left", len(get(t, s, func(tx store.Tx) ([]store.Session, error) { return tx.Sessions(a) })), 2)
+	same(t, "signals left", len(get(t, s, func(tx store.Tx) ([]store.Signal, error) { return tx.Signals(at(0), store.ID{}, 99) })), 1)
+	same(t, "receipts left", len(get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.Receipts(a, 99) })), 1)
 }
 
 // emptyValues: no value of a record is a reason to fail.

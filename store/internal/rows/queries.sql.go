@@ -1910,6 +1910,372 @@ func (q *Queries) Messages(ctx context.Context, account []byte) ([]Message, erro
 	return items, nil
 }
 
+const oldApprovals = `-- name: OldApprovals :many
+SELECT account, reference FROM approvals WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldApprovalsParams struct {
+	Before int64
+	Most   int32
+}
+
+type OldApprovalsRow struct {
+	Account   []byte
+	Reference string
+}
+
+func (q *Queries) OldApprovals(ctx context.Context, arg OldApprovalsParams) ([]OldApprovalsRow, error) {
+	rows, err := q.db.QueryContext(ctx, oldApprovals, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OldApprovalsRow
+	for rows.Next() {
+		var i OldApprovalsRow
+		if err := rows.Scan(&i.Account, &i.Reference); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldDeskActs = `-- name: OldDeskActs :many
+SELECT id FROM desk_acts WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldDeskActsParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldDeskActs(ctx context.Context, arg OldDeskActsParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldDeskActs, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldFormers = `-- name: OldFormers :many
+SELECT account FROM formers WHERE replaced < $1 ORDER BY replaced LIMIT $2
+`
+
+type OldFormersParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldFormers(ctx context.Context, arg OldFormersParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldFormers, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var account []byte
+		if err := rows.Scan(&account); err != nil {
+			return nil, err
+		}
+		items = append(items, account)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldInvitations = `-- name: OldInvitations :many
+SELECT hash FROM invitations WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldInvitationsParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldInvitations(ctx context.Context, arg OldInvitationsParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldInvitations, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var hash []byte
+		if err := rows.Scan(&hash); err != nil {
+			return nil, err
+		}
+		items = append(items, hash)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldLostMessages = `-- name: OldLostMessages :many
+SELECT id FROM messages WHERE gave_up <> 0 AND gave_up < $1 ORDER BY gave_up LIMIT $2
+`
+
+type OldLostMessagesParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldLostMessages(ctx context.Context, arg OldLostMessagesParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldLostMessages, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldPasses = `-- name: OldPasses :many
+SELECT hash FROM passes WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldPassesParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldPasses(ctx context.Context, arg OldPassesParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldPasses, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var hash []byte
+		if err := rows.Scan(&hash); err != nil {
+			return nil, err
+		}
+		items = append(items, hash)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldRecoveries = `-- name: OldRecoveries :many
+SELECT id FROM recoveries WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldRecoveriesParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldRecoveries(ctx context.Context, arg OldRecoveriesParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldRecoveries, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldRequests = `-- name: OldRequests :many
+SELECT id FROM requests WHERE expires < $1 ORDER BY expires LIMIT $2
+`
+
+type OldRequestsParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldRequests(ctx context.Context, arg OldRequestsParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldRequests, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldSentMessages = `-- name: OldSentMessages :many
+SELECT id FROM messages WHERE sent <> 0 AND sent < $1 ORDER BY sent LIMIT $2
+`
+
+type OldSentMessagesParams struct {
+	Before int64
+	Most   int32
+}
+
+func (q *Queries) OldSentMessages(ctx context.Context, arg OldSentMessagesParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldSentMessages, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldSessions = `-- name: OldSessions :many
+
+SELECT id FROM sessions WHERE ended <> 0 AND ended < $1 ORDER BY ended LIMIT $2
+`
+
+type OldSessionsParams struct {
+	Before int64
+	Most   int32
+}
+
+// What is old is looked for by its index, so many rows, and deleted by its key,
+// row by row: a statement that did both would be at the planner's mercy, which may
+// think a table empty that has grown since.
+func (q *Queries) OldSessions(ctx context.Context, arg OldSessionsParams) ([][]byte, error) {
+	rows, err := q.db.QueryContext(ctx, oldSessions, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldSignals = `-- name: OldSignals :many
+SELECT at, id FROM signals WHERE at < $1 ORDER BY at, id LIMIT $2
+`
+
+type OldSignalsParams struct {
+	Before int64
+	Most   int32
+}
+
+type OldSignalsRow struct {
+	At int64
+	ID []byte
+}
+
+func (q *Queries) OldSignals(ctx context.Context, arg OldSignalsParams) ([]OldSignalsRow, error) {
+	rows, err := q.db.QueryContext(ctx, oldSignals, arg.Before, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OldSignalsRow
+	for rows.Next() {
+		var i OldSignalsRow
+		if err := rows.Scan(&i.At, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pass = `-- name: Pass :one
 SELECT hash, account, made_by, created, expires, tries, used FROM passes WHERE hash = $1
 `
@@ -3117,102 +3483,112 @@ func (q *Queries) TouchSession(ctx context.Context, arg TouchSessionParams) (int
 	return result.RowsAffected()
 }
 
-const trimApprovals = `-- name: TrimApprovals :exec
-DELETE FROM approvals WHERE expires < $1
+const trimApproval = `-- name: TrimApproval :exec
+DELETE FROM approvals WHERE account = $1 AND reference = $2
 `
 
-func (q *Queries) TrimApprovals(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimApprovals, expires)
+type TrimApprovalParams struct {
+	Account   []byte
+	Reference string
+}
+
+func (q *Queries) TrimApproval(ctx context.Context, arg TrimApprovalParams) error {
+	_, err := q.db.ExecContext(ctx, trimApproval, arg.Account, arg.Reference)
 	return err
 }
 
-const trimDeskActs = `-- name: TrimDeskActs :exec
-DELETE FROM desk_acts WHERE expires < $1
+const trimDeskAct = `-- name: TrimDeskAct :exec
+DELETE FROM desk_acts WHERE id = $1
 `
 
-func (q *Queries) TrimDeskActs(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimDeskActs, expires)
+func (q *Queries) TrimDeskAct(ctx context.Context, id []byte) error {
+	_, err := q.db.ExecContext(ctx, trimDeskAct, id)
 	return err
 }
 
-const trimFormers = `-- name: TrimFormers :exec
-DELETE FROM formers WHERE replaced < $1
+const trimFormer = `-- name: TrimFormer :exec
+DELETE FROM formers WHERE account = $1
 `
 
-func (q *Queries) TrimFormers(ctx context.Context, replaced int64) error {
-	_, err := q.db.ExecContext(ctx, trimFormers, replaced)
+func (q *Queries) TrimFormer(ctx context.Context, account []byte) error {
+	_, err := q.db.ExecContext(ctx, trimFormer, account)
 	return err
 }
 
-const trimInvitations = `-- name: TrimInvitations :exec
-DELETE FROM invitations WHERE expires < $1
+const trimInvitation = `-- name: TrimInvitation :exec
+DELETE FROM invitations WHERE hash = $1
 `
 
-func (q *Queries) TrimInvitations(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimInvitations, expires)
+func (q *Queries) TrimInvitation(ctx context.Context, hash []byte) error {
+	_, err := q.db.ExecContext(ctx, trimInvitation, hash)
 	return err
 }
 
-const trimMessages = `-- name: TrimMessages :exec
-DELETE FROM messages WHERE sent <> 0 AND sent < $1 OR gave_up <> 0 AND gave_up < $1
+const trimMessage = `-- name: TrimMessage :exec
+DELETE FROM messages WHERE id = $1
 `
 
-func (q *Queries) TrimMessages(ctx context.Context, before int64) error {
-	_, err := q.db.ExecContext(ctx, trimMessages, before)
+func (q *Queries) TrimMessage(ctx context.Context, id []byte) error {
+	_, err := q.db.ExecContext(ctx, trimMessage, id)
 	return err
 }
 
-const trimPasses = `-- name: TrimPasses :exec
-DELETE FROM passes WHERE expires < $1
+const trimPass = `-- name: TrimPass :exec
+DELETE FROM passes WHERE hash = $1
 `
 
-func (q *Queries) TrimPasses(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimPasses, expires)
+func (q *Queries) TrimPass(ctx context.Context, hash []byte) error {
+	_, err := q.db.ExecContext(ctx, trimPass, hash)
 	return err
 }
 
 const trimReceipts = `-- name: TrimReceipts :exec
-DELETE FROM receipts WHERE signal IN (SELECT id FROM signals WHERE at < $1)
+DELETE FROM receipts WHERE signal = $1
 `
 
-func (q *Queries) TrimReceipts(ctx context.Context, before int64) error {
-	_, err := q.db.ExecContext(ctx, trimReceipts, before)
+func (q *Queries) TrimReceipts(ctx context.Context, signal []byte) error {
+	_, err := q.db.ExecContext(ctx, trimReceipts, signal)
 	return err
 }
 
-const trimRecoveries = `-- name: TrimRecoveries :exec
-DELETE FROM recoveries WHERE expires < $1
+const trimRecovery = `-- name: TrimRecovery :exec
+DELETE FROM recoveries WHERE id = $1
 `
 
-func (q *Queries) TrimRecoveries(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimRecoveries, expires)
+func (q *Queries) TrimRecovery(ctx context.Context, id []byte) error {
+	_, err := q.db.ExecContext(ctx, trimRecovery, id)
 	return err
 }
 
-const trimRequests = `-- name: TrimRequests :exec
-DELETE FROM requests WHERE expires < $1
+const trimRequest = `-- name: TrimRequest :exec
+DELETE FROM requests WHERE id = $1
 `
 
-func (q *Queries) TrimRequests(ctx context.Context, expires int64) error {
-	_, err := q.db.ExecContext(ctx, trimRequests, expires)
+func (q *Queries) TrimRequest(ctx context.Context, id []byte) error {
+	_, err := q.db.ExecContext(ctx, trimRequest, id)
 	return err
 }
 
-const trimSessions = `-- name: TrimSessions :exec
-DELETE FROM sessions WHERE ended <> 0 AND ended < $1
+const trimSession = `-- name: TrimSession :exec
+DELETE FROM sessions WHERE id = $1
 `
 
-func (q *Queries) TrimSessions(ctx context.Context, ended int64) error {
-	_, err := q.db.ExecContext(ctx, trimSessions, ended)
+func (q *Queries) TrimSession(ctx context.Context, id []byte) error {
+	_, err := q.db.ExecContext(ctx, trimSession, id)
 	return err
 }
 
-const trimSignals = `-- name: TrimSignals :exec
-DELETE FROM signals WHERE at < $1
+const trimSignal = `-- name: TrimSignal :exec
+DELETE FROM signals WHERE at = $1 AND id = $2
 `
 
-func (q *Queries) TrimSignals(ctx context.Context, before int64) error {
-	_, err := q.db.ExecContext(ctx, trimSignals, before)
+type TrimSignalParams struct {
+	At int64
+	ID []byte
+}
+
+func (q *Queries) TrimSignal(ctx context.Context, arg TrimSignalParams) error {
+	_, err := q.db.ExecContext(ctx, trimSignal, arg.At, arg.ID)
 	return err
 }
 

@@ -56,16 +56,6 @@ func (t *Tx) TouchSession(id store.ID, used time.Time) error {
 	return t.one(t.q.TouchSession(none, rows.TouchSessionParams{LastUsed: micros(used), ID: id[:]}))
 }
 
-func (t *Tx) Trim(before time.Time) error {
-	q, at := t.q, micros(before)
-	for _, err := range []error{q.TrimSessions(none, at), q.TrimRequests(none, at), q.TrimPasses(none, at), q.TrimInvitations(none, at), q.TrimFormers(none, at)} {
-		if err := t.did(err); err != nil {
-			return err
-		}
-	}
-	return t.trimPeople(at)
-}
-
 func (t *Tx) Former(account store.ID) (store.Former, error) {
 	r, err := t.q.Former(none, account[:])
 	return single(r, err, t, func(r rows.Former) store.Former {

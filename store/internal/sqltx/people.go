@@ -1,7 +1,6 @@
 package sqltx
 
 import (
-	"errors"
 	"time"
 
 	"readmit.dev/readmit/store"
@@ -223,15 +222,6 @@ func (t *Tx) Agents() ([]store.Agent, error) {
 func (t *Tx) DueMessages(now time.Time, limit int) ([]store.Message, error) {
 	list, err := t.q.DueMessages(none, rows.DueMessagesParams{Next: micros(now), Most: int32(limit)})
 	return each(list, err, t, message)
-}
-
-// trimPeople is Trim for what this file keeps.
-func (t *Tx) trimPeople(before int64) error {
-	q := t.q
-	return errors.Join(
-		t.did(q.TrimRecoveries(none, before)), t.did(q.TrimApprovals(none, before)),
-		t.did(q.TrimDeskActs(none, before)), t.did(q.TrimMessages(none, before)),
-		t.did(q.TrimReceipts(none, before)), t.did(q.TrimSignals(none, before)))
 }
 
 // CloseAccount names every table: a test looks for the account in all there are.
