@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"readmit.dev/readmit/api"
@@ -44,6 +45,7 @@ type watchers struct {
 type watcher struct {
 	session store.ID
 	poked   chan struct{}
+	changed atomic.Bool // whether the account has, beside its requests
 }
 
 func newWatchers() *watchers {
@@ -63,7 +65,7 @@ func (w *watchers) add(account, session store.ID) *watcher {
 	if same >= eventsOfOne || w.open >= eventsOfAll {
 		return nil
 	}
-	n := &watcher{session, make(chan struct{}, 1)}
+	n := &watcher{session: session, poked: make(chan struct{}, 1)}
 	if w.of[account] == nil {
 		w.of[account] = map[*watcher]bool{}
 	}
@@ -82,11 +84,15 @@ func (w *watchers) drop(account store.ID, n *watcher) {
 	}
 }
 
-// poke makes an account's streams look at once.
-func (w *watchers) poke(account store.ID) {
+// poke makes an account's streams look at once. changed says that there is more
+// to see than its requests, which a stream tells apart by itself.
+func (w *watchers) poke(account store.ID, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n := range w.of[account] {
+		if changed {
+			n.changed.Store(true)
+		}
 		select {
 		case n.poked <- struct{}{}:
 		default:
@@ -107,7 +113,8 @@ func (w *watchers) stop() {
 
 // events answers with what appears by itself, in the form of server-sent
 // events: "requests", all of them, at once and whenever they change; "changed",
-// when something else of the account has; "ended", when the session is. It is opened by a signed POST, as every call on a
+// when something else of the account has, after the requests where both have;
+// "ended", when the session is. It is opened by a signed POST, as every call on a
 // session: a GET could carry the session only in an address or a cookie.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
@@ -149,9 +156,10 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 	defer life.Stop()
 	defer look.Stop()
 	var before []byte
-	told := false // whether somebody said that the account has changed
 	for {
+		changed := n.changed.Swap(false) // before the look: what comes later is the next one's
 		now, living, err := requests(ctx)
+		text := ""
 		switch {
 		case err != nil:
 			return // the next stream's beginning says what it is
@@ -159,17 +167,19 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 			send("event: ended\ndata: {}\n\n")
 			return
 		case !bytes.Equal(now, before):
-			if !send("event: requests\ndata: " + string(now) + "\n\n") {
-				return
-			}
-			before = now
-		case told && !send("event: changed\ndata: {}\n\n"), !told && time.Since(said) >= eventsSign && !send(":\n\n"):
+			text, before = "event: requests\ndata: "+string(now)+"\n\n", now
+		}
+		if changed {
+			text += "event: changed\ndata: {}\n\n"
+		}
+		if text == "" && time.Since(said) >= eventsSign {
+			text = ":\n\n"
+		}
+		if text != "" && !send(text) {
 			return
 		}
-		told = false
 		select {
 		case <-n.poked:
-			told = true
 		case <-look.C:
 		case <-life.C:
 			return

@@ -62,7 +62,7 @@ func held(t *testing.T, during func(poke func(), list func(string), stop context
 				stop()
 			}
 		}()
-		during(func() { all.poke(account) }, func(s string) { mu.Lock(); defer mu.Unlock(); now = s }, stop)
+		during(func() { all.poke(account, true) }, func(s string) { mu.Lock(); defer mu.Unlock(); now = s }, stop)
 		over.Wait()
 		stop()
 	})

@@ -152,6 +152,30 @@ func (w *world) start() {
 	w.public, w.admin = w.server.Handler(), w.server.AdminHandler()
 }
 
+// beside is another node on the same store, which runs as long as the test does.
+func (w *world) beside() *world {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	n := &world{t: w.t, dir: w.dir, clock: w.clock, logs: w.logs, errors: w.errors, post: w.post, store: w.store, keys: w.keys}
+	var err error
+	n.server, err = server.New(ctx, server.Options{
+		URL: publicURL, Open: true, Shared: true, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now), Senders: w.post.senders(),
+		Log: slog.New(slog.NewTextHandler(w.logs, nil)),
+	})
+	must(w.t, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		n.server.Follow(ctx)
+	}()
+	w.t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	n.public, n.admin = n.server.Handler(), n.server.AdminHandler()
+	return n
+}
+
 // restart stops the server as a signal would, and starts another on its data.
 func (w *world) restart() {
 	w.t.Helper()

@@ -181,6 +181,10 @@ func TestEvents(t *testing.T) {
 	if e := next(t, events); !strings.Contains(e, `"status":"done"`) {
 		t.Errorf("signed in: %s", e)
 	}
+	// In the same look: the account has one more device.
+	if e := next(t, events); e != "changed {}" {
+		t.Errorf("after the requests: %s", e)
+	}
 	select {
 	case e := <-others:
 		t.Errorf("another account is told: %s", e)
@@ -205,6 +209,42 @@ func TestEvents(t *testing.T) {
 	if out, p := laptop.signIn(jane, password); p != nil || out.SignedIn == nil {
 		t.Errorf("a device that was signed out is no longer enrolled: %v", p)
 	}
+}
+
+// TestEventsOfAnotherNode: a request that is made at one node is at once on a
+// stream that another one holds, and so is what becomes of it.
+func TestEventsOfAnotherNode(t *testing.T) {
+	here := newWorld(t)
+	there := here.beside()
+	listening := httptest.NewServer(there.public)
+	defer listening.Close()
+	laptop := here.enrolled(jane, "laptop")
+	laptop.w = there
+	events, stop := stream(t, laptop, listening)
+	defer stop()
+	within := func(what string, do func(), parts ...string) {
+		t.Helper()
+		began := time.Now()
+		do()
+		e := next(t, events)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: after %v, want a second at most", what, took)
+		}
+		for _, p := range parts {
+			if !strings.Contains(e, p) {
+				t.Errorf("%s: %s does not say %s", what, e, p)
+			}
+		}
+	}
+	within("at first", func() {}, `requests {"requests":[]}`)
+	phone := here.machine("phone")
+	var need *api.NeedCode
+	within("a new device asks", func() { need = phone.needCode(jane, password, "") }, `"status":"waiting"`)
+	laptop.w = here
+	var allowed api.Allowed
+	within("allowed", func() { allowed = laptop.allow(need) }, `"status":"allowed"`)
+	within("signed in", func() { wantCode(t, "code", phone.code(need, allowed.Code), 0) }, `"status":"done"`)
+	within("its device", func() {}, "changed {}")
 }
 
 // TestEventsAreBounded: one session cannot hold all streams.

@@ -148,6 +148,6 @@ func (s *Server) entered(in *signin.SignedIn, refusal *gate.Refusal, err error) 
 	case refusal != nil:
 		return nil, refusal
 	}
-	s.watchers.poke(in.Account.ID) // its request is over, its devices are more
+	s.watchers.poke(in.Account.ID, true) // its request is over, its devices are more
 	return s.signedIn(*in)
 }

@@ -34,7 +34,7 @@ func (s *Server) recoveryCalls() map[string]handler {
 // poke makes the pages of an account look; a zero ID is nobody's.
 func (s *Server) poke(account store.ID) {
 	if !account.IsZero() {
-		s.watchers.poke(account)
+		s.watchers.poke(account, true)
 	}
 }
 

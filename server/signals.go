@@ -40,7 +40,7 @@ func (s *Server) Follow(ctx context.Context) {
 // heard is told each change, whichever node made it.
 func (s *Server) heard(n store.Signal) {
 	if !n.Account.IsZero() {
-		s.watchers.poke(n.Account)
+		s.watchers.poke(n.Account, n.Kind != signal.Asked)
 	}
 	if n.Kind != signal.Asked {
 		s.signals.Wake()

@@ -27,9 +27,10 @@ const (
 	wide = time.Second
 	// Fresh is how old what a node knows may be for an answer.
 	Fresh = time.Second
-	// back is how far the wall's clock may fall behind the steady one before all
-	// is read again; what tokens live longer for it is within the while that the
-	// memory is longer than they are.
+	// back is how far the wall's clock may fall behind the steady one before nothing
+	// is answered until all is read again; what tokens live longer for it is within
+	// the while that the memory is longer than they are. A look reads all again at
+	// half of it, so that a clock that is slow, and not set, is no reason for silence.
 	back = time.Second
 	// quiet is after how much silence of the other nodes their pace says nothing
 	// of the time any more.
@@ -174,7 +175,7 @@ func (t *Tail) plan() plan {
 		p.base = t.others.Add(gone)
 	}
 	oldest := p.base.Add(-t.keep)
-	if p.anew = t.read == (moment{}) || t.setBack(p.began); p.anew {
+	if p.anew = t.read == (moment{}) || t.behind(p.began) > back/2; p.anew {
 		p.from, p.wide, p.whole = oldest, true, true
 		// All is read that the floor stands for. Until then nothing is answered.
 		t.floor = earlier(t.floor, p.began.wall)
@@ -210,9 +211,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// setBack reports whether the wall's clock has fallen behind the steady one
-// since all was read.
-func (t *Tail) setBack(now moment) bool { return t.lead-now.lead() > back }
+// behind is how far the wall's clock has fallen behind the steady one since all
+// was read.
+func (t *Tail) behind(now moment) time.Duration { return t.lead - now.lead() }
 
 // lead is how far the wall's clock is ahead of the steady one. What it is ahead
 // by at the start counts for nothing, only how that changes.
@@ -419,7 +420,7 @@ func (t *Tail) Age() time.Duration {
 
 func (t *Tail) age() time.Duration {
 	now := t.moment()
-	if t.read == (moment{}) || t.setBack(now) {
+	if t.read == (moment{}) || t.behind(now) > back {
 		return t.keep
 	}
 	return now.since(t.read)

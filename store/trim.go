@@ -8,10 +8,10 @@ import (
 const (
 	// trimPart is how many rows one transaction of a Trim deletes at most: some
 	// milliseconds' work, which whoever comes meanwhile waits for.
-	trimPart = 128
+	trimPart = 64
 	// trimPause is the least time between two of them. After one that took longer
-	// the pause is as long as it was, so that at least half of the time is others'.
-	trimPause = 5 * time.Millisecond
+	// the pause is twice as long as it was, so that most of the time is others'.
+	trimPause = 10 * time.Millisecond
 )
 
 // Trim deletes what is older than before, whatever there is of it (see Tx.Trim),
@@ -27,7 +27,7 @@ func Trim(ctx context.Context, s Store, before time.Time) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		pause := time.NewTimer(max(trimPause, time.Since(began)))
+		pause := time.NewTimer(max(trimPause, 2*time.Since(began)))
 		select {
 		case <-ctx.Done():
 			pause.Stop()
