@@ -133,8 +133,30 @@ func TestAddressesWithoutPassword(t *testing.T) {
 	for _, a := range []string{
 		"postgres://jane@db.example.org:5432/x?application_name=a:b@c", "postgresql://db.example.org:5432/x?user=jane@example.org",
 		"postgres://jane@one:5432,two:5433/x?target_session_attrs=read-write", "host=db.example.org passfile=/etc/pass",
+		"postgres://jane@[::1]:5432/x", "postgres://[::1]:5432,[::2]/x", "postgres:///x?host=/var/run/postgresql", "postgres://db.example.org/x@y", "postgres://jane@db.example.org:5432/x%40y",
+		"postgres://jane%40example.org@db.example.org/x",
 	} {
 		if err := WithoutPassword(a); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+}
+
+// TestAddressesWithPassword: however it is written into the address, it is found
+// there, before anything prints it.
+func TestAddressesWithPassword(t *testing.T) {
+	for _, a := range []string{
+		"postgres://jane:plan/ted@db.example.org/x", "postgres://jane:12/planted@db.example.org/x", "postgresql://jane:planted/@db.example.org:5432/x",
+		"postgres://jane:plan?t/ed@db.example.org/x", "postgres://jane:1?plan/ted@db.example.org/x", "postgres://jane:planted#/1@db.example.org/x",
+		"postgres://jane:plan@te/d@db.example.org/x", "postgres://jane:/planted@db.example.org/x", "postgres://jane:planted@one,two/x", "postgres://jane:plan/ted@one:1,two:2/x",
+		"POSTGRES://jane:planted@db.example.org/x", "postgres:/jane:planted@db.example.org/x", "postgres://db.example.org/x?password=planted", "postgres://db.example.org/x?p%61ssword=planted",
+		"host=db.example.org password=planted", "host=db.example.org password = 'planted'", "host=db.example.org PASSWORD=planted", "postgres://jane:plan/ted@[::1]:5432/x",
+	} {
+		err := WithoutPassword(a)
+		if err == nil || !strings.Contains(err.Error(), "store_password") {
+			t.Errorf("%s: %v", a, err)
+		}
+		if _, _, err := parse(Config{Address: a}); err == nil || strings.Contains(err.Error(), "plan") || strings.Contains(err.Error(), "ted") {
 			t.Errorf("%s: %v", a, err)
 		}
 	}

@@ -216,12 +216,11 @@ func plain(host string, clear bool) bool {
 // lists of processes and copied with configurations.
 func WithoutPassword(address string) error {
 	held := false
-	if rest, ok := strings.CutPrefix(address, "postgres://"); ok {
-		held = inURL(rest)
-	} else if rest, ok := strings.CutPrefix(address, "postgresql://"); ok {
-		held = inURL(rest)
+	scheme, rest, ok := strings.Cut(address, ":")
+	if ok && strings.HasPrefix(strings.ToLower(scheme), "postgres") && !strings.ContainsAny(scheme, " =") {
+		held = inURL(strings.TrimLeft(rest, "/"))
 	} else {
-		held = strings.Contains(strings.ReplaceAll(address, " ", ""), "password=")
+		held = strings.Contains(strings.ToLower(strings.ReplaceAll(address, " ", "")), "password=")
 	}
 	if held {
 		return errors.New("the store's address holds a password: put it into a file of mode 0600 that store_password names, or into ~/.pgpass, and leave it out of the address")
@@ -231,24 +230,34 @@ func WithoutPassword(address string) error {
 
 // inURL reads as libpq does: what is before the first '@' is the user, as long
 // as no '/' is, whatever else is in it; and names of parameters may be escaped.
+// Where a password has a '/' that should have been escaped, it reads on as its
+// writer meant it: what stands after a host's colon and is no port, and an '@'
+// further on, are a password's.
 func inURL(rest string) bool {
-	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
-		if strings.Contains(rest[:i], ":") {
+	user, _, _ := strings.Cut(rest, "/")
+	if i := strings.Index(user, "@"); i >= 0 {
+		if strings.Contains(user[:i], ":") {
 			return true
 		}
 		rest = rest[i+1:]
 	}
 	rest, query, _ := strings.Cut(rest, "?")
-	authority, _, _ := strings.Cut(rest, "/")
+	authority, path, _ := strings.Cut(rest, "/")
 	if i := strings.LastIndex(authority, "@"); i >= 0 && strings.Contains(authority[:i], ":") {
 		return true
 	}
-	for _, p := range strings.Split(query, "&") {
+	for host := range strings.SplitSeq(authority, ",") {
+		_, port, ok := strings.Cut(host[strings.LastIndex(host, "]")+1:], ":")
+		if ok && (port == "" || strings.Trim(port, "0123456789") != "" || strings.Contains(path, "@")) {
+			return true
+		}
+	}
+	for p := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(p, "=")
 		if plain, err := url.PathUnescape(name); err == nil {
 			name = plain
 		}
-		if strings.EqualFold(name, "password") || strings.EqualFold(name, "sslpassword") {
+		if strings.EqualFold(name, "password") || strings.EqualFold(name, "sslpassword") || strings.Contains(name, "@") {
 			return true
 		}
 	}
