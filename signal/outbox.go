@@ -85,6 +85,9 @@ type Outbox struct {
 	Log      *slog.Logger
 	Observed func(service, outcome string) // told of each push: delivered, failed, parked; may be nil
 
+	directory directory
+	holds     holds
+
 	once    sync.Once
 	node    store.ID
 	sets    *sets

@@ -28,7 +28,8 @@ var codes = []string{"invalid_request", "invalid_key", "invalid_issuer", "invali
 
 // Poll takes what a service acknowledges or refuses, and gives out what is due
 // to it, by jti: at once, or as soon as there is something, or nothing after
-// Held. most is 0 for who only acknowledges.
+// Held, or before where the service has begun newer polls (heldPolls). most is 0
+// for who only acknowledges.
 func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refused map[string]Refused, most int, wait bool) (sets map[string]string, more bool, err error) {
 	o.init()
 	if err := o.acknowledge(ctx, s, acks, refused); err != nil {
@@ -44,6 +45,12 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 	}
 	over := time.NewTimer(Held)
 	defer over.Stop()
+	var letGo <-chan struct{}
+	if wait {
+		var done func()
+		letGo, done = o.holds.hold(s.ID)
+		defer done()
+	}
 	for {
 		woken := o.bell.next()
 		items, audiences, err := o.due(ctx, s, most)
@@ -66,6 +73,8 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 			}
 		case <-time.After(lookout): // another node's doing that no signal tells of
 		case <-over.C:
+			return sets, false, nil
+		case <-letGo:
 			return sets, false, nil
 		case <-o.stopped:
 			return sets, false, nil
@@ -163,6 +172,7 @@ func (o *Outbox) acknowledge(ctx context.Context, s store.Service, acks []string
 		return nil
 	})
 	if err == nil && parked != "" {
+		o.directory.changed()
 		o.observed(s.Name, "parked")
 		o.Log.Error("a service is parked: it refuses a signal", "service", s.Name, "why", parked)
 	}

@@ -85,6 +85,7 @@ func (o *Outbox) Add(ctx context.Context, name, audience, push string, plain fun
 	}
 	rand.Read(r.ID[:])
 	err := o.Store.Update(ctx, func(tx store.Tx) error { return tx.AddService(r.Service) })
+	o.directory.changed()
 	if errors.Is(err, store.ErrConflict) {
 		return Registered{}, ErrServiceKnown
 	}
@@ -172,26 +173,13 @@ func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Ser
 		id = all[i].ID
 		return f(tx, all[i])
 	})
+	// Also after an error: it may have happened.
+	o.directory.changed()
 	if err == nil {
 		o.shows(id)
 		o.Wake()
 	}
 	return err
-}
-
-// Service finds a service by its secret; ErrNoService.
-func (o *Outbox) Service(ctx context.Context, secret string) (s store.Service, err error) {
-	if !strings.HasPrefix(secret, "rms_") || len(secret) > 64 {
-		return s, ErrNoService
-	}
-	err = o.Store.View(ctx, func(tx store.Tx) error {
-		s, err = tx.ServiceOf(sha256.Sum256([]byte(secret)))
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = ErrNoService
-	}
-	return s, err
 }
 
 // SetStatus is what a receiver says of its own stream. One that says it is

@@ -341,9 +341,6 @@ SELECT * FROM signals WHERE at = @at AND id = @id;
 -- name: Services :many
 SELECT * FROM services ORDER BY name;
 
--- name: ServiceOf :one
-SELECT * FROM services WHERE secret = @secret;
-
 -- name: AddService :exec
 INSERT INTO services (id, name, audience, push, secret, added, status, why, parked, events, about)
 VALUES (@id, @name, @audience, @push, @secret, @added, @status, @why, @parked, @events, @about);

@@ -94,7 +94,6 @@ type Signals interface {
 	Signal(at time.Time, id ID) (Signal, error)
 
 	Services() ([]Service, error)               // by name
-	ServiceOf(secret [32]byte) (Service, error) // by the hash of its secret
 	AddService(Service) error                   // ErrConflict when the name is taken
 	SaveService(Service) error                  // by ID
 	DropService(ID) error                       // with the receipts that wait; ErrNotFound

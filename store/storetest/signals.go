@@ -68,8 +68,6 @@ func services(t *testing.T, open Open) {
 	update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddService(two), tx.AddService(one)) })
 	s = reopen()
 	same(t, "by name", get(t, s, store.Tx.Services), []store.Service{one, two})
-	same(t, "by secret", get(t, s, func(tx store.Tx) (store.Service, error) { return tx.ServiceOf(two.Secret) }), two)
-	missing(t, s, func(tx store.Tx) (store.Service, error) { return tx.ServiceOf([32]byte{1}) })
 	twin := serviceOf(3, store.StreamEnabled)
 	twin.Name = one.Name
 	fails(t, s, store.ErrConflict, func(tx store.Tx) error { return tx.AddService(twin) })

@@ -3182,29 +3182,6 @@ func (q *Queries) SaveSubjectHot(ctx context.Context, arg SaveSubjectHotParams) 
 	return result.RowsAffected()
 }
 
-const serviceOf = `-- name: ServiceOf :one
-SELECT id, name, audience, push, secret, added, status, why, parked, events, about FROM services WHERE secret = $1
-`
-
-func (q *Queries) ServiceOf(ctx context.Context, secret []byte) (Service, error) {
-	row := q.db.QueryRowContext(ctx, serviceOf, secret)
-	var i Service
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.Audience,
-		&i.Push,
-		&i.Secret,
-		&i.Added,
-		&i.Status,
-		&i.Why,
-		&i.Parked,
-		&i.Events,
-		&i.About,
-	)
-	return i, err
-}
-
 const services = `-- name: Services :many
 SELECT id, name, audience, push, secret, added, status, why, parked, events, about FROM services ORDER BY name
 `

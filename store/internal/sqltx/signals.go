@@ -65,11 +65,6 @@ func (t *Tx) Services() ([]store.Service, error) {
 	return each(list, err, t, service)
 }
 
-func (t *Tx) ServiceOf(secret [32]byte) (store.Service, error) {
-	r, err := t.q.ServiceOf(none, secret[:])
-	return single(r, err, t, service)
-}
-
 func (t *Tx) AddService(s store.Service) error {
 	return t.did(t.q.AddService(none, rows.AddServiceParams{
 		ID: s.ID[:], Name: s.Name, Audience: s.Audience, Push: s.Push, Secret: s.Secret[:], Added: micros(s.Added),
