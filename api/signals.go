@@ -1,5 +1,7 @@
 package api
 
+import "encoding/json"
+
 // Paths of the transmitter of signals (OpenID Shared Signals Framework 1.0).
 // But for the first, a call carries the service's secret as a bearer token
 // (RFC 6750 §2.1).
@@ -74,13 +76,34 @@ type AuthorizationScheme struct {
 type Stream struct {
 	ID             string    `json:"stream_id,omitempty"`
 	Issuer         string    `json:"iss,omitempty"`
-	Audience       string    `json:"aud,omitempty"`
+	Audience       Audience  `json:"aud,omitempty"`
 	Supported      []string  `json:"events_supported,omitempty"`
 	Requested      *[]string `json:"events_requested,omitempty"`
 	Delivered      []string  `json:"events_delivered,omitempty"`
 	Delivery       *Delivery `json:"delivery,omitempty"`
 	VerifyInterval int       `json:"min_verification_interval,omitempty"` // seconds
 	Description    *string   `json:"description,omitempty"`
+}
+
+// Audience is one or several: a string or a list of them (RFC 7519 §4.1.3).
+type Audience []string
+
+// MarshalJSON writes one as a string.
+func (a Audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+// UnmarshalJSON reads both forms.
+func (a *Audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = Audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
 }
 
 // Delivery says how a stream's signals travel.

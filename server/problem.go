@@ -98,6 +98,9 @@ var known = []struct {
 	{signal.ErrPush, api.NotPossible, api.ReasonServiceForm},
 	{signal.ErrParked, api.NotPossible, api.ReasonParked},
 	{signal.ErrStream, api.NotPossible, api.ReasonStreamSet},
+	{signal.ErrNoStream, api.NotPossible, api.ReasonNoStream},
+	{signal.ErrStreamThere, api.NotPossible, api.ReasonStreamSet},
+	{signal.ErrEvents, api.BadRequest, api.ReasonForm},
 	{signal.ErrStatus, api.BadRequest, api.ReasonForm},
 	{signal.ErrAsked, api.TooMany, api.ReasonSlow},
 
@@ -107,6 +110,9 @@ var known = []struct {
 	{recovery.ErrSlow, api.TooMany, api.ReasonSlow},
 	{desk.ErrSlow, api.TooMany, api.ReasonAsked},
 }
+
+// created is the answer to what has made something: 201.
+type created struct{ what any }
 
 // answer sends a value or what an error may be told as; it is the only place
 // where an error becomes an answer. It returns the status.
@@ -118,12 +124,16 @@ func (s *Server) answer(w http.ResponseWriter, out any, err error) int {
 		w.WriteHeader(http.StatusNoContent)
 		return http.StatusNoContent
 	}
+	status := http.StatusOK
+	if made, ok := out.(created); ok {
+		status, out = http.StatusCreated, made.what
+	}
 	b, err := json.Marshal(out)
 	if err != nil {
 		return s.fail(w, s.toProblem(err))
 	}
-	send(w, http.StatusOK, "application/json", b)
-	return http.StatusOK
+	send(w, status, "application/json", b)
+	return status
 }
 
 func (s *Server) fail(w http.ResponseWriter, p *api.Problem) int {

@@ -52,14 +52,15 @@ func (s *Server) transmitter(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+api.PathSSF, s.ssfConfiguration)
 	for pattern, h := range map[string]func(*http.Request, store.Service, []byte) (any, error){
 		"GET " + api.PathStream: s.streamGet, "PATCH " + api.PathStream: s.streamChange, "PUT " + api.PathStream: s.streamReplace, "POST " + api.PathStream: s.streamAdd,
-		"GET " + api.PathStatus: s.statusGet, "POST " + api.PathStatus: s.statusSet,
+		"DELETE " + api.PathStream: s.streamDelete,
+		"GET " + api.PathStatus:    s.statusGet, "POST " + api.PathStatus: s.statusSet,
 		"POST " + api.PathVerify: s.streamVerify, "POST " + api.PathPoll: s.poll, "POST " + api.PathApplied: s.applied,
 	} {
 		_, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(pattern, s.timed(path, func(w http.ResponseWriter, r *http.Request) (any, error) {
 			of, err := s.service(r)
 			if err != nil {
-				w.Header().Set("WWW-Authenticate", "Bearer")
+				w.Header().Set("WWW-Authenticate", challenge(r))
 				return nil, err
 			}
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSignals))
@@ -72,6 +73,15 @@ func (s *Server) transmitter(mux *http.ServeMux) {
 			return h(r, of, body)
 		}))
 	}
+}
+
+// challenge is what a call without a good secret is answered with: one that
+// brought none is told no error (RFC 6750 §3.1).
+func challenge(r *http.Request) string {
+	if r.Header.Get("Authorization") == "" {
+		return "Bearer"
+	}
+	return `Bearer error="invalid_token"`
 }
 
 // service finds whose secret a call carries.
@@ -99,9 +109,10 @@ func (s *Server) ssfConfiguration(w http.ResponseWriter, _ *http.Request) {
 
 func streamID(of store.Service) string { return hex.EncodeToString(of.ID[:]) }
 
-// own refuses a stream that is not the caller's; an empty ID is its only one.
+// own refuses a stream that is not the caller's, or was deleted; an empty ID is
+// its only one.
 func own(of store.Service, id string) error {
-	if id != "" && id != streamID(of) {
+	if of.Status == store.StreamDeleted || id != "" && id != streamID(of) {
 		return problem(http.StatusNotFound, api.BadRequest, api.ReasonNoStream, "There is no such stream", "A service has one stream: GET "+api.PathStream+".")
 	}
 	return nil
@@ -118,21 +129,66 @@ func (s *Server) stream(of store.Service) api.Stream {
 		requested = supported
 	}
 	return api.Stream{
-		ID: streamID(of), Issuer: s.url, Audience: of.Audience, Supported: supported, Requested: &requested, Delivered: delivered,
+		ID: streamID(of), Issuer: s.url, Audience: api.Audience{of.Audience}, Supported: supported, Requested: &requested, Delivered: delivered,
 		Delivery: &delivery, VerifyInterval: int(signal.VerifyEvery / time.Second), Description: &of.About,
 	}
 }
 
 func (s *Server) streamGet(r *http.Request, of store.Service, _ []byte) (any, error) {
 	id := r.URL.Query().Get("stream_id")
+	if id == "" && of.Status == store.StreamDeleted {
+		return []api.Stream{}, nil
+	}
 	if id == "" {
 		return []api.Stream{s.stream(of)}, nil
 	}
 	return s.stream(of), own(of, id)
 }
 
-func (s *Server) streamAdd(*http.Request, store.Service, []byte) (any, error) {
-	return nil, problem(http.StatusConflict, api.NotPossible, api.ReasonStreamSet, "This service has its stream", "A service has one stream, which its registration made: GET "+api.PathStream+".")
+// streamAdd makes the stream again that the receiver has deleted (SSF 1.0 §8.1.1.1).
+func (s *Server) streamAdd(r *http.Request, of store.Service, body []byte) (any, error) {
+	var in api.Stream
+	if json.Unmarshal(body, &in) != nil || in.Description != nil && len(*in.Description) > maxAbout {
+		return nil, malformed
+	}
+	if of.Status != store.StreamDeleted {
+		return nil, problem(http.StatusConflict, api.NotPossible, api.ReasonStreamSet, "This service has its stream", "A service has one stream, which its registration made: GET "+api.PathStream+".")
+	}
+	if err := s.registered(of, in); err != nil {
+		return nil, err
+	}
+	var events []string
+	if in.Requested != nil {
+		events = *in.Requested
+	}
+	about := ""
+	if in.Description != nil {
+		about = *in.Description
+	}
+	now, err := s.signals.AddStream(r.Context(), of, events, about)
+	return created{s.stream(now)}, err
+}
+
+// streamDelete ends it (SSF 1.0 §8.1.1.5).
+func (s *Server) streamDelete(r *http.Request, of store.Service, _ []byte) (any, error) {
+	id := r.URL.Query().Get("stream_id")
+	if id == "" {
+		return nil, malformed
+	}
+	if err := own(of, id); err != nil {
+		return nil, err
+	}
+	return nil, s.signals.DeleteStream(r.Context(), of)
+}
+
+// registered refuses what is not the receiver's to say, unless it says what is so.
+func (s *Server) registered(of store.Service, in api.Stream) error {
+	is := s.stream(of)
+	poll := in.Delivery != nil && is.Delivery.Method == api.DeliveryPoll && *in.Delivery == api.Delivery{Method: api.DeliveryPoll} // its address is ours to name
+	if in.Audience != nil && !slices.Equal(in.Audience, is.Audience) || in.Issuer != "" && in.Issuer != is.Issuer || in.Delivery != nil && *in.Delivery != *is.Delivery && !poll {
+		return problem(http.StatusBadRequest, api.BadRequest, api.ReasonStreamSet, "This is not the receiver's to change", signal.ErrStream.Error()+".")
+	}
+	return nil
 }
 
 func (s *Server) streamChange(r *http.Request, of store.Service, body []byte) (any, error) {
@@ -154,9 +210,8 @@ func (s *Server) streamSet(ctx context.Context, of store.Service, body []byte, w
 	if err := own(of, in.ID); err != nil {
 		return nil, err
 	}
-	is := s.stream(of)
-	if in.Audience != "" && in.Audience != is.Audience || in.Issuer != "" && in.Issuer != is.Issuer || in.Delivery != nil && *in.Delivery != *is.Delivery {
-		return nil, problem(http.StatusBadRequest, api.BadRequest, api.ReasonStreamSet, "This is not the receiver's to change", signal.ErrStream.Error()+".")
+	if err := s.registered(of, in); err != nil {
+		return nil, err
 	}
 	events, about := strings.Fields(of.Events), of.About
 	if in.Requested != nil || whole {
@@ -206,6 +261,9 @@ func (s *Server) poll(r *http.Request, of store.Service, body []byte) (any, erro
 	var in api.Poll
 	if json.Unmarshal(body, &in) != nil || in.MaxEvents != nil && *in.MaxEvents < 0 {
 		return nil, malformed
+	}
+	if err := own(of, ""); err != nil {
+		return nil, err
 	}
 	most := signal.MostSets
 	if in.MaxEvents != nil {

@@ -155,8 +155,12 @@ func TestServiceCalls(t *testing.T) {
 	shop, mail := w.registered("shop"), w.registered("mail")
 	for _, path := range []string{api.PathStream, api.PathStatus} {
 		for _, secret := range []string{"", "rms_wrong", shop.Secret + "x", "x" + shop.Secret} {
+			challenge := "Bearer"
+			if secret != "" {
+				challenge = `Bearer error="invalid_token"`
+			}
 			a := w.asService(secret, http.MethodGet, path, nil)
-			if a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != "Bearer" || a.problem(t).Reason != api.ReasonSecret {
+			if a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != challenge || a.problem(t).Reason != api.ReasonSecret {
 				t.Errorf("%s with %q: %d %s", path, secret, a.status, a.body)
 			}
 		}
@@ -188,7 +192,7 @@ func TestServiceCalls(t *testing.T) {
 
 	var list []api.Stream
 	w.read(w.asService(shop.Secret, http.MethodGet, api.PathStream, nil), &list)
-	if len(list) != 1 || list[0].ID != shop.Stream || list[0].Audience != shop.Audience || list[0].Delivery.Method != api.DeliveryPoll || list[0].Delivery.Endpoint != publicURL+api.PathPoll || len(list[0].Delivered) != len(list[0].Supported) {
+	if len(list) != 1 || list[0].ID != shop.Stream || !slices.Equal(list[0].Audience, api.Audience{shop.Audience}) || list[0].Delivery.Method != api.DeliveryPoll || list[0].Delivery.Endpoint != publicURL+api.PathPoll || len(list[0].Delivered) != len(list[0].Supported) {
 		t.Fatalf("%+v", list)
 	}
 	if a := w.asService(mail.Secret, http.MethodGet, api.PathStream+"?stream_id="+shop.Stream, nil); a.status != http.StatusNotFound {
@@ -220,6 +224,15 @@ func TestServiceCalls(t *testing.T) {
 	} {
 		if a := w.asService(shop.Secret, http.MethodPatch, api.PathStream, bad); a.status != http.StatusBadRequest {
 			t.Errorf("%v: %d", bad, a.status)
+		}
+	}
+
+	// What is so may be said, in whatever form.
+	for _, same := range []map[string]any{
+		{"stream_id": shop.Stream, "aud": []string{shop.Audience}, "iss": publicURL}, {"stream_id": shop.Stream, "delivery": map[string]string{"method": api.DeliveryPoll}},
+	} {
+		if a := w.asService(shop.Secret, http.MethodPatch, api.PathStream, same); a.status != http.StatusOK {
+			t.Errorf("%v: %d %s", same, a.status, a.body)
 		}
 	}
 
@@ -255,6 +268,7 @@ func TestOperatorSeesServices(t *testing.T) {
 	w.enrolled(jane, "laptop")
 	w.act(api.AdminDisable, jane)
 	w.clock.advance(90 * time.Second)
+	time.Sleep(200 * time.Millisecond) // some looks
 	var list api.AdminServiceList
 	w.read(w.operatorGet(api.AdminServices), &list)
 	if s := list.Services; len(s) != 1 || s[0].Name != "shop" || s[0].Waiting != 1 || s[0].Lag < 90 || s[0].Lag > 100 || s[0].Status != "enabled" {
@@ -278,8 +292,8 @@ func TestOperatorSeesServices(t *testing.T) {
 	if p := w.operator(api.AdminServiceResume, api.AdminServiceName{Name: "shop"}, nil); p != nil {
 		t.Fatal(p)
 	}
-	if got := w.polls(shop.Secret, api.Poll{}); len(got.Sets) != 1 {
-		t.Errorf("resumed, and %d signals came", len(got.Sets))
+	if got := w.polls(shop.Secret, api.Poll{}); len(got.Sets) != 2 {
+		t.Errorf("resumed, and %d signals came, want the change and the word of it", len(got.Sets))
 	}
 	for path, in := range map[string]any{
 		api.AdminServiceResume: api.AdminServiceName{Name: "none"}, api.AdminServiceRemove: api.AdminServiceName{Name: "none"},

@@ -411,7 +411,7 @@ func (o *Outbox) try(ctx context.Context, s store.Service, one store.Due, audien
 // wanted reports whether the stream has events of a signal's type.
 func wanted(s store.Service, n store.Signal) bool {
 	d, err := detail(n)
-	return s.Events == "" || n.Kind == Verification || err != nil || slices.Contains(strings.Fields(s.Events), eventOf(n.Kind, d))
+	return s.Events == "" || ofStream(n.Kind) || err != nil || slices.Contains(strings.Fields(s.Events), eventOf(n.Kind, d))
 }
 
 // mark keeps what came of a batch. Where the store does not take it, all of it

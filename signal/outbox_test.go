@@ -389,7 +389,7 @@ func TestStream(t *testing.T) {
 	w := newWorld(t)
 	shop := w.node.add("shop", "").Service
 	shop, err := w.node.outbox.SetStream(t.Context(), shop, []string{signal.EventSessionRevoked, "https://example.org/unknown"}, "the shop")
-	if err != nil || shop.Events != signal.EventSessionRevoked || shop.About != "the shop" {
+	if err != nil || shop.Events != signal.EventSessionRevoked+" https://example.org/unknown" || shop.About != "the shop" {
 		t.Fatalf("%+v, %v", shop, err)
 	}
 	a := w.account()

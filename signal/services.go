@@ -34,6 +34,12 @@ var (
 	ErrAsked = errors.New("a stream is verified once a second at most")
 	// ErrStream: what a receiver may not change.
 	ErrStream = errors.New("audience and delivery of a stream are set by who runs the account server")
+	// ErrNoStream: its receiver has deleted it.
+	ErrNoStream = errors.New("the stream was deleted: make it again with POST")
+	// ErrStreamThere: there is one already.
+	ErrStreamThere = errors.New("a service has one stream, and this one's is there: read it with GET")
+	// ErrEvents: not types of events.
+	ErrEvents = errors.New("events_requested has 64 addresses at most, of 4,096 characters together, without spaces")
 	// ErrStatus: not a status.
 	ErrStatus = errors.New("a stream is enabled, paused or disabled")
 )
@@ -145,7 +151,15 @@ func (o *Outbox) Remove(ctx context.Context, name string) error {
 // Resume lets a parked service have its signals, all of them, from the first
 // that it has not taken.
 func (o *Outbox) Resume(ctx context.Context, name string) error {
-	return o.on(ctx, name, func(tx store.Tx, s store.Service) error { return o.resume(tx, s, store.StreamEnabled, "") })
+	return o.on(ctx, name, func(tx store.Tx, s store.Service) error {
+		if s.Parked.IsZero() && s.Status == store.StreamEnabled {
+			return tx.Afresh(s.ID, o.Now())
+		}
+		if err := o.resume(tx, s, store.StreamEnabled, ""); err != nil {
+			return err
+		}
+		return Updated(tx, s.ID, store.StreamEnabled, "resumed by who runs the account server", o.Now())
+	})
 }
 
 func (o *Outbox) resume(tx store.Tx, s store.Service, status, why string) error {
@@ -177,58 +191,6 @@ func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Ser
 	o.directory.changed()
 	if err == nil {
 		o.shows(id)
-		o.Wake()
-	}
-	return err
-}
-
-// SetStatus is what a receiver says of its own stream. One that says it is
-// enabled is resumed.
-func (o *Outbox) SetStatus(ctx context.Context, s store.Service, status, why string) error {
-	if status != store.StreamEnabled && status != store.StreamPaused && status != store.StreamDisabled {
-		return ErrStatus
-	}
-	return o.on(ctx, s.Name, func(tx store.Tx, now store.Service) error { return o.resume(tx, now, status, why) })
-}
-
-// SetStream changes what a receiver may: the types of events it asks for, all
-// of them where the list is empty, and its description.
-func (o *Outbox) SetStream(ctx context.Context, s store.Service, events []string, about string) (store.Service, error) {
-	known := Events()
-	events = slices.DeleteFunc(slices.Clone(events), func(e string) bool { return !slices.Contains(known, e) })
-	err := o.on(ctx, s.Name, func(tx store.Tx, now store.Service) error {
-		now.Events, now.About = strings.Join(events, " "), about
-		s = now
-		return tx.SaveService(now)
-	})
-	return s, err
-}
-
-// Verify sends a verification event to a service. Its state comes back in it.
-func (o *Outbox) Verify(ctx context.Context, s store.Service, state string) error {
-	o.init()
-	now := o.Now()
-	o.mu.Lock()
-	last := o.verified[s.ID]
-	soon := now.Sub(last).Abs() < VerifyEvery
-	if !soon {
-		o.verified[s.ID] = now
-	}
-	o.mu.Unlock()
-	if soon {
-		return ErrAsked
-	}
-	if !s.Parked.IsZero() || s.Status != store.StreamEnabled {
-		return nil // it would only wait with the rest
-	}
-	err := o.Store.Update(ctx, func(tx store.Tx) error {
-		if err := Verify(tx, s.ID, state, now); err != nil {
-			return err
-		}
-		return tx.Hurry(s.ID, now)
-	})
-	if err == nil {
-		o.shows(s.ID)
 		o.Wake()
 	}
 	return err

@@ -27,10 +27,11 @@ const (
 	EventAccountPurged    = "https://schemas.openid.net/secevent/risc/event-type/account-purged"
 	EventChangeRequired   = "https://schemas.openid.net/secevent/risc/event-type/account-credential-change-required"
 	EventVerification     = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+	EventStreamUpdated    = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
 )
 
-// Events lists the types that a stream can have. Verification events come in
-// any stream.
+// Events lists the types that a stream can have. What is about the stream itself
+// comes in any.
 func Events() []string {
 	return []string{
 		EventSessionRevoked, EventCredentialChange, EventDeviceCompliance,
@@ -58,6 +59,8 @@ func eventOf(kind string, d Detail) string {
 		return EventAccountPurged
 	case Verification:
 		return EventVerification
+	case StreamUpdated:
+		return EventStreamUpdated
 	}
 	return EventSessionRevoked
 }
@@ -76,7 +79,9 @@ type event struct {
 	Before     string `json:"previous_status,omitempty"` // CAEP 1.0 §3.5
 	Now        string `json:"current_status,omitempty"`
 
-	State string `json:"state,omitempty"` // SSF 1.0 §8.1.4
+	State  string `json:"state,omitempty"`  // SSF 1.0 §8.1.4
+	Status string `json:"status,omitempty"` // SSF 1.0 §8.1.5
+	Reason string `json:"reason,omitempty"`
 }
 
 // subject names what a SET is about (RFC 9493 §3.2).
@@ -109,9 +114,9 @@ func claimsOf(n store.Signal, issuer string, audiences []string, stream store.ID
 	if len(audiences) == 1 {
 		c.Audience = audiences[0]
 	}
-	if n.Kind == Verification {
+	if ofStream(n.Kind) {
 		c.Subject = subject{Format: "opaque", ID: hex.EncodeToString(stream[:])}
-		c.Events = map[string]event{EventVerification: {State: d.State}}
+		c.Events = map[string]event{eventOf(n.Kind, d): {State: d.State, Status: d.Status, Reason: d.Reason}}
 		return c, nil
 	}
 	c.Subject = subject{Format: "iss_sub", Issuer: issuer, Subject: hex.EncodeToString(n.Account[:])}
@@ -202,7 +207,7 @@ func (s *sets) make(ctx context.Context, n store.Signal, to store.Service, audie
 			return "", err
 		}
 	}
-	if n.Kind == Verification {
+	if ofStream(n.Kind) {
 		return s.fresh(n, []string{to.Audience}, to.ID)
 	}
 	names, err := json.Marshal(audiences)

@@ -43,12 +43,22 @@ const Asked = "asked"
 // Shared Signals Framework 1.0, §8.1.4).
 const Verification = "verification"
 
+// StreamUpdated is a signal for one service alone: somebody else than its
+// receiver has changed its stream's status (OpenID Shared Signals Framework 1.0,
+// §8.1.5).
+const StreamUpdated = "stream-updated"
+
+// ofStream reports whether a signal is about a stream, and about no account.
+func ofStream(kind string) bool { return kind == Verification || kind == StreamUpdated }
+
 // Detail is what a signal says beside its kind.
 type Detail struct {
 	Session store.ID `json:"session,omitzero"`
 	Device  store.ID `json:"device,omitzero"`
-	By      string   `json:"by,omitempty"`    // who made the change: one of the By constants
-	State   string   `json:"state,omitempty"` // of a verification
+	By      string   `json:"by,omitempty"`     // who made the change: one of the By constants
+	State   string   `json:"state,omitempty"`  // of a verification
+	Status  string   `json:"status,omitempty"` // of a stream: enabled, paused or disabled
+	Reason  string   `json:"reason,omitempty"` // for that
 }
 
 // Who made a change (CAEP 1.0, §2, initiating_entity).
@@ -90,7 +100,16 @@ func Poke(tx store.Tx, account store.ID, now time.Time) error {
 // Verify asks for a verification event to one service, which repeats the state
 // that its receiver chose.
 func Verify(tx store.Tx, service store.ID, state string, now time.Time) error {
-	n, err := made(store.ID{}, 0, Verification, Detail{State: state}, now)
+	return toStream(tx, service, Verification, Detail{State: state}, now)
+}
+
+// Updated tells one service that its stream has another status.
+func Updated(tx store.Tx, service store.ID, status, reason string, now time.Time) error {
+	return toStream(tx, service, StreamUpdated, Detail{Status: status, Reason: reason}, now)
+}
+
+func toStream(tx store.Tx, service store.ID, kind string, d Detail, now time.Time) error {
+	n, err := made(store.ID{}, 0, kind, d, now)
 	if err != nil {
 		return err
 	}

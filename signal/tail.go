@@ -328,7 +328,7 @@ func (t *Tail) add(n store.Signal, read bool) bool {
 		t.others, t.othersAt = n.At, now
 	}
 	switch n.Kind {
-	case Asked, Verification:
+	case Asked, Verification, StreamUpdated:
 		return !seen
 	case SessionEnded:
 		if d, err := detail(n); err == nil {

@@ -322,7 +322,7 @@ INSERT INTO signals (at, id, account, epoch, kind, detail) VALUES (@at, @id, @ac
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
 SELECT coalesce(@signal, s.id) AS signal, s.id, coalesce(@account, s.id) AS account, coalesce(@epoch, s.added) AS epoch,
     coalesce(@kind, s.name) AS kind, coalesce(@made, s.added) AS made, coalesce(@made, s.added) AS next, 0, 0, 0, ''
-FROM services AS s WHERE s.status <> 'disabled';
+FROM services AS s WHERE s.status IN ('enabled', 'paused');
 
 -- name: AddReceipt :exec
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)

@@ -38,6 +38,7 @@ const (
 	StreamEnabled  = "enabled"
 	StreamPaused   = "paused"   // signals are kept for it and not sent
 	StreamDisabled = "disabled" // signals are not kept for it either
+	StreamDeleted  = "deleted"  // by its receiver, who may make it again
 )
 
 // Work is what a node writes down of sending to one service.
@@ -93,10 +94,12 @@ type Signals interface {
 	Tallies(from time.Time, width time.Duration) (map[int64]Tally, error)
 	Signal(at time.Time, id ID) (Signal, error)
 
-	Services() ([]Service, error)               // by name
-	AddService(Service) error                   // ErrConflict when the name is taken
-	SaveService(Service) error                  // by ID
-	DropService(ID) error                       // with the receipts that wait; ErrNotFound
+	Services() ([]Service, error) // by name
+	AddService(Service) error     // ErrConflict when the name is taken
+	SaveService(Service) error    // by ID
+	// DropWaiting deletes the receipts of a service whose signals it has not taken.
+	DropWaiting(service ID) error
+	DropService(ID) error // with the receipts that wait; ErrNotFound
 
 	Work(service ID) (Work, error) // the zero Work of a service that has none
 	// Claim makes a service a node's to send to until then, unless it is now

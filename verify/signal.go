@@ -17,6 +17,7 @@ const (
 	eventDisabled     = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
 	eventEnabled      = "https://schemas.openid.net/secevent/risc/event-type/account-enabled"
 	eventVerification = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+	eventUpdated      = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
 )
 
 const (
@@ -42,7 +43,7 @@ const (
 type event struct {
 	jti          string
 	at           time.Time // of the change, by the account server's clock
-	verification bool      // of the stream; there is no account in it
+	stream       bool      // of the stream; there is no account in it
 	state        string    // of a verification
 
 	account id
@@ -151,8 +152,8 @@ func (v *Verifier) read(payload []byte) (event, error) {
 		return event{}, invalid("the event is not an object of the form of its type")
 	}
 	e := event{jti: s.ID, at: at}
-	if kind == eventVerification {
-		e.verification, e.state = true, c.State
+	if kind == eventVerification || kind == eventUpdated {
+		e.stream, e.state = true, c.State
 		return e, nil
 	}
 	return e, e.read(v.issuer, kind, s.Subject, c)
@@ -203,8 +204,8 @@ func (v *Verifier) take(e event) {
 	if !v.heard.first(e.jti) {
 		return
 	}
-	v.state.heard(e.verification, v.clock.now().Sub(e.at))
-	if e.verification {
+	v.state.heard(e.stream, v.clock.now().Sub(e.at))
+	if e.stream {
 		return
 	}
 	v.accounts.apply(e, v.clock.mono())

@@ -40,10 +40,10 @@ func (s *state) contact(now time.Duration) {
 	s.last, s.failed = max(now, 1), ""
 }
 
-func (s *state) heard(verification bool, lag time.Duration) {
+func (s *state) heard(stream bool, lag time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !verification {
+	if !stream {
 		s.applied, s.lag = s.applied+1, max(lag, 0)
 	}
 }

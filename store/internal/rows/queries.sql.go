@@ -364,7 +364,7 @@ const addReceipts = `-- name: AddReceipts :exec
 INSERT INTO receipts (signal, service, account, epoch, kind, made, next, tries, delivered, applied, why)
 SELECT coalesce($1, s.id) AS signal, s.id, coalesce($2, s.id) AS account, coalesce($3, s.added) AS epoch,
     coalesce($4, s.name) AS kind, coalesce($5, s.added) AS made, coalesce($5, s.added) AS next, 0, 0, 0, ''
-FROM services AS s WHERE s.status <> 'disabled'
+FROM services AS s WHERE s.status IN ('enabled', 'paused')
 `
 
 type AddReceiptsParams struct {

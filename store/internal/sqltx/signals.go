@@ -79,6 +79,8 @@ func (t *Tx) SaveService(s store.Service) error {
 	}))
 }
 
+func (t *Tx) DropWaiting(of store.ID) error { return t.did(t.q.DropWaiting(none, of[:])) }
+
 func (t *Tx) DropService(id store.ID) error {
 	if err := errors.Join(t.did(t.q.DropWaiting(none, id[:])), t.did(t.q.DropWork(none, id[:]))); err != nil {
 		return err
