@@ -28,6 +28,7 @@ type service interface {
 // crowd is everybody, with what each was acknowledged.
 type crowd struct {
 	service service
+	name    string // of its people
 
 	mu     sync.Mutex
 	people []*person
@@ -37,7 +38,7 @@ type crowd struct {
 	signUps, enrolments, guesses, changes, endings atomic.Int64
 }
 
-func newCrowd(s service) *crowd { return &crowd{service: s} }
+func newCrowd(s service) *crowd { return &crowd{service: s, name: "person"} }
 
 func (c *crowd) String() string {
 	return fmt.Sprintf("%d sign-ups, %d enrolments, %d counted guesses, %d password changes, %d ended sessions",
@@ -82,7 +83,7 @@ func (c *crowd) until(ctx context.Context, d time.Duration) error {
 func (c *crowd) join() *person {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := &person{crowd: c, id: fmt.Sprintf("person-%d@example.org", len(c.people))}
+	p := &person{crowd: c, id: fmt.Sprintf("%s-%d@example.org", c.name, len(c.people))}
 	c.people = append(c.people, p)
 	c.fresh = append(c.fresh, p)
 	return p

@@ -123,7 +123,7 @@ func (c *crowd) haltedOnce(ctx context.Context, f *fleet, s *shop, seen *answers
 	}()
 	var all []*concerned
 	for _, kind := range []string{ofPassword, ofRemoval, ofLock, ofDisable, ofSignOut} {
-		p, err := c.concern(ctx, kind, s)
+		p, err := c.concern(ctx, kind, s.url())
 		if err != nil {
 			return fmt.Errorf("before a %s: %w", kind, err)
 		}
@@ -188,8 +188,9 @@ func (c *crowd) haltedOnce(ctx context.Context, f *fleet, s *shop, seen *answers
 	return errors.Join(wrong...)
 }
 
-// concern makes a person, and gets tokens that a change will end.
-func (c *crowd) concern(ctx context.Context, kind string, s *shop) (*concerned, error) {
+// concern makes a person, and gets tokens that a change will end, one for a
+// service where it is named.
+func (c *crowd) concern(ctx context.Context, kind, service string) (*concerned, error) {
 	p := &concerned{person: c.join(), kind: kind}
 	if err := p.signUp(ctx); err != nil {
 		return nil, err
@@ -208,14 +209,16 @@ func (c *crowd) concern(ctx context.Context, kind string, s *shop) (*concerned, 
 			}
 		}
 	}
-	for audience, to := range map[string]*string{"": &p.own, s.url(): &p.shop} {
+	token := func(audience string) (string, error) {
 		var out api.Token
-		if err := c.call(ctx, p.key, api.PathToken, api.TokenRequest{Session: p.session, Audience: audience}, &out); err != nil {
-			return nil, err
-		}
-		*to = out.AccessToken
+		err := c.call(ctx, p.key, api.PathToken, api.TokenRequest{Session: p.session, Audience: audience}, &out)
+		return out.AccessToken, err
 	}
-	return p, nil
+	var err error
+	if p.own, err = token(""); err == nil && service != "" {
+		p.shop, err = token(service)
+	}
+	return p, err
 }
 
 // slip is a wrong password on the enrolled device.

@@ -10,6 +10,7 @@
 //	nodes   kill -9 nodes while people sign in; accounts have histories while
 //	        nodes are killed and stopped and the database is lost
 //	halted  SIGSTOP of a node and a service, changes elsewhere, SIGCONT
+//	upgrade from the version before, node by node, where -previous names one
 //	answer  kill -9 a device between the server's answer and its writing down
 package main
 
@@ -41,6 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	failovers := flags.Int("failovers", 5, "how often to lose the database")
 	signIns := flags.Int("sign-ins", 10_000, "how many sign-ins while nodes are killed")
 	halts := flags.Int("halts", 10, "how often to stop a node and a service")
+	previous := flags.String("previous", "", "a `program` of the version before, for the part upgrade")
 	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2
@@ -66,9 +68,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"failover", func(ctx context.Context) (string, error) { return t.failover(ctx, *failovers) }},
 		{"nodes", func(ctx context.Context) (string, error) { return t.nodesKilled(ctx, *signIns, *told) }},
 		{"halted", func(ctx context.Context) (string, error) { return t.halted(ctx, *halts) }},
+		{"upgrade", func(ctx context.Context) (string, error) { return t.upgrade(ctx, *previous) }},
 		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
 	} {
-		if *only != "" && *only != part.name {
+		if *only != "" && *only != part.name || part.name == "upgrade" && *previous == "" && *only == "" {
 			continue
 		}
 		began := time.Now()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -233,10 +234,23 @@ func (p *person) verify(ctx context.Context) error {
 		case p.ended && err == nil:
 			return fmt.Errorf("%w: an ended session refreshes", errWrong)
 		case !p.maybeEnded && err != nil:
-			return fmt.Errorf("%w: the session of an enrolled device is gone", errWrong)
+			return fmt.Errorf("%w: the session of an enrolled device is gone: %s", errWrong, p.crowd.why(ctx, p.second, err))
 		}
 	}
 	return p.verifyGuesses(ctx)
+}
+
+// why asks for the explanation of a refusal, as the device that was refused.
+func (c *crowd) why(ctx context.Context, key device.Key, refusal error) string {
+	p := new(api.Problem)
+	if !errors.As(refusal, &p) {
+		return "no refusal"
+	}
+	var report json.RawMessage
+	if err := c.call(ctx, key, api.PathExplain, api.Explain{Incident: p.Incident}, &report); err != nil {
+		return "not explained: " + err.Error()
+	}
+	return string(report)
 }
 
 // verifyPassword signs the first device in with what was acknowledged last, or,

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"readmit.dev/readmit/store/postgres/pgtest"
+)
+
+// upgrade takes three nodes of the version before to this one, one after the
+// other, while people use them: nothing acknowledged is lost, nobody is refused
+// for it, and while both versions run, what changes at one ends at the other.
+func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
+	before, err := filepath.Abs(before)
+	if err == nil {
+		_, err = os.Stat(before)
+	}
+	if err != nil {
+		return "", fmt.Errorf("-previous names a program of the version before: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	database, err := pgtest.Start()
+	if err != nil {
+		return "", err
+	}
+	defer database.Stop()
+	name, err := database.Database()
+	if err != nil {
+		return "", err
+	}
+	f, err := newFleet(before, dir, database.URL(name))
+	if err != nil {
+		return "", err
+	}
+	defer f.stop()
+	if err := f.start(ctx); err != nil {
+		return "", fmt.Errorf("the version before: %w", err)
+	}
+	c := newCrowd(f)
+	moved := newCrowd(f) // of whom things change here and there
+	moved.name = "moved"
+	if err := c.until(ctx, 2*time.Second); err != nil {
+		return "", err
+	}
+	var worst time.Duration
+	for i, n := range f.nodes {
+		acting, stop := context.WithCancel(ctx)
+		ended := c.act(acting, load)
+		time.Sleep(300 * time.Millisecond)
+		err := n.replace(ctx, t.binary)
+		time.Sleep(time.Second)
+		stop()
+		if err := errors.Join(err, <-ended); err != nil {
+			return "", fmt.Errorf("node %d: %w", i+1, err)
+		}
+		if err := c.verify(ctx, 50); err != nil {
+			return "", fmt.Errorf("with %d nodes of this version: %w", i+1, err)
+		}
+		if i+1 == len(f.nodes) {
+			break
+		}
+		// The first runs this version, the last the one before.
+		for _, way := range [][2]*server{{f.nodes[0], f.nodes[nodeCount-1]}, {f.nodes[nodeCount-1], f.nodes[0]}} {
+			took, err := moved.across(ctx, f, way[0], way[1])
+			if err != nil {
+				return "", fmt.Errorf("with %d nodes of this version: %w", i+1, err)
+			}
+			worst = max(worst, took)
+		}
+	}
+	if err := c.verify(ctx, len(c.people)); err != nil {
+		return "", fmt.Errorf("at the end: %w", err)
+	}
+	return fmt.Sprintf("3 nodes, one after the other: while both versions ran, a change at one was refused at the other after %d ms at most; %d calls were answered \"cannot work now\", none refused; nothing acknowledged was lost: %s",
+		worst.Milliseconds(), c.unavailable.Load(), c), nil
+}
+
+// replace ends a node as an operator does, and starts another program in its
+// place.
+func (s *server) replace(ctx context.Context, binary string) error {
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	s.process.Wait()
+	s.process, s.binary = nil, binary
+	http.DefaultClient.CloseIdleConnections()
+	return s.start(ctx)
+}
+
+// across makes changes of all kinds that end tokens at one node, and returns how
+// long another took them at the most.
+func (c *crowd) across(ctx context.Context, f *fleet, from, to *server) (worst time.Duration, err error) {
+	f.front.only(from.address)
+	defer func() {
+		var all []string
+		for _, n := range f.nodes {
+			all = append(all, n.address)
+		}
+		f.front.only(all...)
+	}()
+	for _, kind := range []string{ofPassword, ofRemoval, ofDisable, ofSignOut} {
+		p, err := c.concern(ctx, kind, "")
+		if err != nil {
+			return 0, fmt.Errorf("before a %s: %w", kind, err)
+		}
+		if err := taken(ctx, p, "the other version", to.show); err != nil {
+			return 0, err
+		}
+		if err := p.makeChange(ctx, from); err != nil {
+			return 0, fmt.Errorf("a %s: %w", kind, err)
+		}
+		changed := time.Now()
+		for {
+			status, why, err := to.show(ctx, p)
+			took := time.Since(changed)
+			if err != nil {
+				return 0, err
+			}
+			if status == http.StatusUnauthorized {
+				worst = max(worst, took)
+				break
+			}
+			if took > back {
+				return 0, fmt.Errorf("%w: the other version answers a token of before a %s with %d %s", errWrong, kind, status, why)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return worst, nil
+}
