@@ -12,7 +12,7 @@ var table = []Row{
 		Code: "service-fault", Title: "The account server could not do its work", Audience: Anyone,
 		Proof: CheckStore, With: []Check{CheckServer},
 		Remedies: []Remedy{
-			{By: AnOperator, Do: "Free space or repair the disk under the server's data folder; it goes on by itself as soon as it can write."},
+			{By: AnOperator, Do: "Free space or repair the disk under the server's data folder, or bring back the database it keeps its data in; it goes on by itself as soon as it can write."},
 			{By: Person, Do: "Nothing is wrong with your password: it was not checked. Try again in a few minutes.", Argv: signIn},
 		},
 	},

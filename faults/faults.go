@@ -5,7 +5,9 @@
 // Each cause has a script of its own, testdata/script/<cause>.txtar: it makes
 // the fault, sees the refusal, asks the right audience, applies the remedy and
 // signs in again. Scripts named two-*.txtar make two causes at once and see the
-// root named first; those named usage-* and bad-* go through what is no cause: the
+// root named first; those named fault-*.txtar make service-fault elsewhere than on
+// the server's disk: a database that is gone, takes no writes or is slow, at a
+// node and as a service meets it; those named usage-* and bad-* go through what is no cause: the
 // commands as a person uses them, and input that is refused. The commands that scripts use are in commands.go; what has
 // to be done to the world for a fault, beside them: the disk (disk_linux.go),
 // the network (network.go), the device's key (commands.go).

@@ -3,6 +3,7 @@ package faults
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -40,6 +41,16 @@ func TestCauses(t *testing.T) {
 		}
 		if missing := Missing(record.Reached(string(row.Code))); missing != "" {
 			t.Errorf("cause %s was not %s", row.Code, missing)
+		}
+	}
+	elsewhere, err := filepath.Glob(filepath.Join(scripts, "fault-*.txtar"))
+	if err != nil || len(elsewhere) < 6 {
+		t.Errorf("faults at a node and at a service: %q, %v", elsewhere, err)
+	}
+	for _, file := range elsewhere {
+		script := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if missing := Missing(record.Reached(script)); missing != "" {
+			t.Errorf("%s was not %s", script, missing)
 		}
 	}
 	for script, clients := range icloudLines {
