@@ -62,6 +62,7 @@ const (
 	ReasonNoAct        = "no-act"        // nothing of that name waits for a second agent
 	ReasonSameAgent    = "same-agent"    // another agent has to agree
 	ReasonNoIncident   = "no-incident"   // the account's ledger has no such reference
+	ReasonNotRefused   = "not-refused"   // the reference is of an attempt that went on
 	ReasonNotIncident  = "not-incident"  // nothing that this server has sealed
 	ReasonTooOld       = "too-old"       // the incident is too old to be explained
 	ReasonNumbered     = "numbered"      // passkeys belong to a name, and the server has a number

@@ -28,6 +28,8 @@ import (
 )
 
 var (
+	// ErrNotRefused: the reference is of an attempt that went on.
+	ErrNotRefused = errors.New("this attempt was not refused: it signed in, or waits for a code; there is nothing to explain")
 	// ErrNoSuch: the owner's ledger has no such reference.
 	ErrNoSuch = errors.New("this account's ledger has no incident with this reference: it may be of another account, or older than the ledger reaches; the device that was refused keeps the whole incident")
 	// ErrEvidence: evidence that claims to be ours.
@@ -148,9 +150,14 @@ func lookup(tx store.Tx, account store.ID, reference string) (incident.Content, 
 		return incident.Content{}, err
 	}
 	for _, e := range entries {
-		if e.Reference == reference && e.Ring != store.RingLooks {
-			return finished(e)
+		if e.Reference != reference || e.Ring == store.RingLooks {
+			continue
 		}
+		c, err := finished(e)
+		if err == nil && !explicable(c) {
+			err = ErrNotRefused
+		}
+		return c, err
 	}
 	return incident.Content{}, ErrNoSuch
 }
@@ -164,6 +171,10 @@ func finished(e store.Entry) (incident.Content, error) {
 	}
 	return c, err
 }
+
+// explicable reports whether something was refused. A reference is given out
+// when an attempt begins, so those that went on have one too.
+func explicable(c incident.Content) bool { return c.Outcome == incident.Refused || len(c.Facts) > 0 }
 
 func (s *Service) tell(c incident.Content, ask Ask, to cause.Audience) cause.Report {
 	r := cause.Tell(cause.Find(slices.Concat(c.Facts, ask.Evidence, ask.pending)), to)
@@ -258,6 +269,9 @@ func (s *Service) ForOperator(ctx context.Context, ask Ask) (r cause.Report, acc
 	}
 	if len(contents) == 0 {
 		return r, "", ErrNoSuch
+	}
+	if !explicable(contents[0]) {
+		return r, "", ErrNotRefused
 	}
 	ask.Caller = gate.Caller{Name: "operator", Shown: "admin socket", Address: "local"}
 	if err := s.look(ctx, contents[0], ask.Caller, cause.Operator); err != nil {

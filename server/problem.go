@@ -82,6 +82,7 @@ var known = []struct {
 	{desk.ErrNoAct, api.NotPossible, api.ReasonNoAct},
 	{desk.ErrSame, api.NotPossible, api.ReasonSameAgent},
 	{explain.ErrNoSuch, api.NotPossible, api.ReasonNoIncident},
+	{explain.ErrNotRefused, api.NotPossible, api.ReasonNotRefused},
 	{incident.ErrUnknown, api.NotPossible, api.ReasonNotIncident},
 	{incident.ErrTooOld, api.NotPossible, api.ReasonTooOld},
 	{passkey.ErrName, api.NotPossible, api.ReasonNumbered},

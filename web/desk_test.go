@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/opaque"
 )
 
 // finds looks an account up at the desk.
@@ -125,6 +128,47 @@ func TestDesk(t *testing.T) {
 		first.click("#ask-owner")
 		first.until(`document.getElementById("asked-owner").textContent`)
 		owner.until(`document.getElementById("support-told").textContent.includes("` + ann + `")`) // by itself
+	})
+
+	part("an incident's page follows what becomes of it", func(t *testing.T) {
+		client := newStranger(t, s.url)
+		begin := func(typed string) (finish func()) {
+			t.Helper()
+			login, ke1, err := opaque.StartLogin([]byte(typed))
+			must(t, err)
+			var started api.SignInStarted
+			client.call(api.PathSignInStart, api.SignInStart{Account: jane, Purpose: api.ForSignIn, KE1: ke1, DeviceName: "tablet", Client: api.Client{Name: "readmit", Version: "1.0.0", System: "linux", SystemVersion: "6.0", Protocol: api.Protocol}}, &started)
+			return func() {
+				t.Helper()
+				ke3 := opaque.DecoyKE3()
+				if typed == password {
+					ke3, _, _, err = login.Finish(started.KE2, opaque.Stretch{Memory: started.Stretch.Memory, Time: started.Stretch.Time, Threads: started.Stretch.Threads})
+					must(t, err)
+				}
+				if err := client.Call(t.Context(), api.PathSignInFinish, api.SignInFinish{State: started.State, KE3: ke3}, new(api.SignInFinished)); (err == nil) != (typed == password) {
+					t.Errorf("%q: %v", typed, err)
+				}
+			}
+		}
+		for _, tt := range []struct{ typed, then, shows string }{
+			{"a wrong one", "The password was not the account's", "#evidence"},
+			{password, "This attempt was not refused", "#told-to"},
+		} {
+			finish := begin(tt.typed)
+			var now struct{ Activity []struct{ Reference string } }
+			must(t, json.Unmarshal([]byte(owner.calls("/v1/activity", nil)), &now))
+			owner.open("/incident/" + now.Activity[0].Reference)
+			owner.until(`document.getElementById("evidence").textContent.includes("never finished")`)
+			finish()
+			owner.calls("/v1/activity/mine", map[string]any{"reference": reference}) // something changes
+			owner.until(`!document.getElementById("evidence-part").checkVisibility() || !document.getElementById("evidence").textContent.includes("never finished")`)
+			if title := owner.text("#told-title"); title != tt.then {
+				t.Errorf("after %q the page says %q", tt.typed, title)
+			}
+			owner.see(tt.shows)
+			owner.see("#you")
+		}
+		owner.look("incident-went-on")
 	})
 
 	part("approved on the incident's page", func(t *testing.T) {

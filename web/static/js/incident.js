@@ -1,6 +1,6 @@
 // An incident: the cause, its evidence, and what ends it, as far as this
 // browser may know.
-import { $, el, go, hide } from "./dom.js";
+import { $, el, go, hide, show } from "./dom.js";
 import { accounts, choose, current, refusal } from "./kept.js";
 import { owner } from "./owner.js";
 import { problem, usable } from "./page.js";
@@ -24,6 +24,17 @@ function tell(report, entry) {
   $("told-page").href = `/help/${first.cause}`;
   $("you").hidden = report.audience !== "owner";
   document.title = `${title(first)} · Readmit`;
+}
+
+// wentOn is told of an attempt that was no refusal after all.
+function wentOn() {
+  $("told-title").textContent = t("not-refused");
+  $("told-to").textContent = t("not-refused.what");
+  hide($("evidence-part"), $("remedies-part"), $("rest"), $("support"));
+  show($("you"));
+  $("told-page").href = "/account/activity";
+  $("told-page").textContent = t("not-refused.look");
+  document.title = `${t("not-refused")} · Readmit`;
 }
 
 function untold(why) {
@@ -90,8 +101,13 @@ async function start() {
   if (best.report.audience !== "owner") return;
   choose(best.entry);
   owner(best.entry, reference, async () => {
-    const report = await on(best.entry, "/v1/explain", { reference });
-    await settle(() => tell(report, best.entry));
+    try {
+      const report = await on(best.entry, "/v1/explain", { reference });
+      await settle(() => tell(report, best.entry));
+    } catch (error) {
+      if (error.reason !== "not-refused") throw error;
+      await settle(wentOn);
+    }
   });
 }
 

@@ -70,7 +70,7 @@ async function follow(before, told) {
     try {
       const [now, may] = await Promise.all([line(), approval()]);
       await settle(() => { drawMine(now?.mine); drawApproval(may); });
-      if (known(now) !== known(before)) told();
+      if (known(now) !== known(before)) await told();
       before = now;
     } catch (error) {
       over(error);
