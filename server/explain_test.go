@@ -211,6 +211,35 @@ func TestDevicesEvidence(t *testing.T) {
 	wantCauses(t, r, cause.Anyone, "state-damaged")
 }
 
+// TestWhatWentOnIsNoRefusal: a reference is known while an attempt is
+// unfinished. Once that has gone on, nobody is told that it was refused.
+func TestWhatWentOnIsNoRefusal(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	for _, m := range []*machine{laptop, w.machine("phone")} { // signed in; asked for a code
+		try, p := m.start(jane, password)
+		if p != nil {
+			t.Fatal(p)
+		}
+		var now api.Activities
+		wantCode(t, "activity", laptop.call(api.PathActivity, laptop.signed(), &now), 0)
+		reference := now.Activity[0].Reference
+		ask := func() *api.Problem {
+			return laptop.call(api.PathExplain, api.Explain{Session: laptop.in.Session, Reference: reference}, new(cause.Report))
+		}
+		wantCode(t, "unfinished", ask(), 0)
+		_, p = try.finish()
+		wantCode(t, "finish", p, 0)
+		if q := ask(); q == nil || q.Reason != api.ReasonNotRefused {
+			t.Errorf("of %s, the owner is told %v", m.name, q)
+		}
+		if q := w.operator(api.AdminExplain, api.Explain{Reference: reference}, nil); q == nil || q.Reason != api.ReasonNotRefused {
+			t.Errorf("of %s, the operator is told %v", m.name, q)
+		}
+		wantCode(t, "another's", w.machine("stranger").call(api.PathExplain, api.Explain{Reference: reference}, new(cause.Report)), 0)
+	}
+}
+
 // TestExplainingAuthenticatesNobody: an incident and its explanation are of no
 // use for anything else.
 func TestExplainingAuthenticatesNobody(t *testing.T) {
