@@ -44,18 +44,28 @@ func (r *Registration) Finish(response []byte, stretch Stretch) (record, exportK
 }
 
 func (r *Registration) finish(response []byte, stretch func([]byte) ([]byte, error)) (record, exportKey []byte, err error) {
-	if len(response) != ResponseSize {
-		return nil, nil, ErrMalformed
-	}
-	evaluated, err := decodeElement(response[:elementSize])
-	if err != nil {
-		return nil, nil, err
-	}
-	rp, err := randomized(r.password, r.blind, evaluated, stretch)
+	rp, err := r.stretched(response, stretch)
 	if err != nil {
 		return nil, nil, err
 	}
 	return r.FinishWith(response, rp)
+}
+
+// Stretched is the randomized password, the same as that of each Login until
+// the password is changed.
+func (r *Registration) Stretched(response []byte, stretch Stretch) ([]byte, error) {
+	return r.stretched(response, stretch.apply)
+}
+
+func (r *Registration) stretched(response []byte, stretch func([]byte) ([]byte, error)) ([]byte, error) {
+	if len(response) != ResponseSize {
+		return nil, ErrMalformed
+	}
+	evaluated, err := decodeElement(response[:elementSize])
+	if err != nil {
+		return nil, err
+	}
+	return randomized(r.password, r.blind, evaluated, stretch)
 }
 
 // FinishWith is Finish with a randomized password that is known already.

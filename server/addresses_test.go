@@ -425,7 +425,7 @@ func TestMessagesSurviveAndStaySecret(t *testing.T) {
 }
 
 func TestNoSenders(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{none: true}}
+	w := &world{t: t, stretches: newStretches(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{none: true}}
 	w.start()
 	defer w.store.Close()
 	defer w.follow()

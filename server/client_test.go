@@ -29,21 +29,40 @@ type machine struct {
 	stretch    opaque.Stretch // of the records it makes
 	invitation string
 	in         api.SignedIn
+}
 
+// stretches are the stretched passwords of a world, by account and password:
+// each is worked out once, not by every machine again.
+type stretches struct {
 	mu    sync.Mutex
-	known map[string][]byte // stretched passwords by account and password
+	known map[string][]byte
+}
+
+func newStretches() *stretches { return &stretches{known: map[string][]byte{}} }
+
+func (s *stretches) of(account, password string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rp, ok := s.known[account+"\x00"+password]
+	return rp, ok
+}
+
+func (s *stretches) keep(account, password string, rp []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[account+"\x00"+password] = rp
 }
 
 func (w *world) machine(name string) *machine {
 	w.t.Helper()
 	k, err := device.GenerateKey()
 	must(w.t, err)
-	return &machine{w: w, key: k, name: name, version: "1.0.0", stretch: cheap, known: map[string][]byte{}}
+	return &machine{w: w, key: k, name: name, version: "1.0.0", stretch: cheap}
 }
 
 // twin is another client with the same key and the same session.
 func (m *machine) twin() *machine {
-	return &machine{w: m.w, key: m.key, name: m.name, off: m.off, version: m.version, stretch: m.stretch, in: m.in, known: map[string][]byte{}}
+	return &machine{w: m.w, key: m.key, name: m.name, off: m.off, version: m.version, stretch: m.stretch, in: m.in}
 }
 
 func (m *machine) now() time.Time { return m.w.clock.now().Add(m.off) }
@@ -101,11 +120,21 @@ func (m *machine) signUp(account, password string) *api.Problem {
 	if p := m.call(api.PathSignUpStart, api.SignUpStart{Account: account, Invitation: m.invitation, Request: req, Client: m.client()}, &started); p != nil {
 		return p
 	}
-	record, _, err := r.Finish(started.Response, m.stretch)
-	must(m.w.t, err)
+	record := m.record(r, started.Response, account, password)
 	return m.call(api.PathSignUpFinish, api.SignUpFinish{
 		Account: account, Invitation: m.invitation, Record: record, Stretch: wire(m.stretch), DeviceName: m.name, Client: m.client(),
 	}, &m.in)
+}
+
+// record makes the record of a new password.
+func (m *machine) record(r *opaque.Registration, response []byte, account, password string) []byte {
+	m.w.t.Helper()
+	rp, err := r.Stretched(response, m.stretch)
+	must(m.w.t, err)
+	record, _, err := r.FinishWith(response, rp)
+	must(m.w.t, err)
+	m.w.stretches.keep(account, password, rp)
+	return record
 }
 
 func wire(s opaque.Stretch) api.Stretch {
@@ -164,11 +193,7 @@ func (m *machine) start(account, password string) (*try, *api.Problem) {
 // says which. The stretched password is remembered: it is the long work.
 func (t *try) ke3() (proof []byte, opened bool) {
 	t.m.w.t.Helper()
-	id := t.account + "\x00" + t.pass
-	t.m.mu.Lock()
-	rp, ok := t.m.known[id]
-	t.m.mu.Unlock()
-	if ok {
+	if rp, ok := t.m.w.stretches.of(t.account, t.pass); ok {
 		if proof, _, _, err := t.login.FinishWith(t.started.KE2, rp); err == nil {
 			return proof, true
 		}
@@ -180,9 +205,7 @@ func (t *try) ke3() (proof []byte, opened bool) {
 	if err != nil {
 		return opaque.DecoyKE3(), false
 	}
-	t.m.mu.Lock()
-	t.m.known[id] = rp
-	t.m.mu.Unlock()
+	t.m.w.stretches.keep(t.account, t.pass, rp)
 	return proof, true
 }
 
@@ -293,8 +316,7 @@ func (m *machine) changePassword(account, old, new string) (api.PasswordChanged,
 	if p := m.call(api.PathPasswordStart, api.PasswordStart{Grant: done.Grant, Request: req}, &started); p != nil {
 		return out, p
 	}
-	record, _, err := r.Finish(started.Response, m.stretch)
-	must(m.w.t, err)
+	record := m.record(r, started.Response, account, new)
 	p = m.call(api.PathPasswordFinish, api.PasswordFinish{
 		Grant: done.Grant, Session: m.in.Session, Record: record, Stretch: wire(m.stretch),
 	}, &out)

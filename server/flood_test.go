@@ -87,7 +87,7 @@ func (m *machine) guess(account string) {
 func TestOwnerAmongStrangers(t *testing.T) {
 	w := newWorld(t)
 	laptop := w.enrolled(jane, "laptop")
-	rp := laptop.warm(jane)
+	laptop.warm(jane)
 	rows := w.rows()
 
 	over := make(chan struct{})
@@ -101,7 +101,7 @@ func TestOwnerAmongStrangers(t *testing.T) {
 			default:
 			}
 			began := time.Now()
-			signInWarm(t, laptop, rp)
+			signInWarm(t, laptop)
 			wantCode(t, "refresh", laptop.refresh(), 0)
 			took = append(took, time.Since(began))
 		}

@@ -109,11 +109,13 @@ type world struct {
 	follow  func() // ends what follows the changes
 	public  http.Handler
 	admin   http.Handler
+
+	stretches *stretches
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
+	w := &world{t: t, stretches: newStretches(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
 	w.start()
 	t.Cleanup(func() {
 		w.follow()

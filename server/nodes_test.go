@@ -21,7 +21,7 @@ func newNode(t *testing.T, address string, clock *clock) (*world, *postgres.Stor
 	kept, err := postgres.Open(ctx, postgres.Config{Address: address, Connections: 4})
 	must(t, err)
 	t.Cleanup(func() { kept.Close() })
-	w := &world{t: t, dir: t.TempDir(), clock: clock, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
+	w := &world{t: t, stretches: newStretches(), dir: t.TempDir(), clock: clock, logs: &logBuffer{}, errors: &logBuffer{}, post: &postbox{}}
 	w.store = &faulty{Store: kept}
 	w.keys, err = keys.OpenShared(ctx, w.store, make([]byte, 32), clock.now)
 	must(t, err)
