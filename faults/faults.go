@@ -54,7 +54,7 @@ func (r *Record) stamp(script, step string) {
 // updated to, into a folder.
 func Build(dir string) error {
 	for name, version := range map[string]string{"readmit": "0.1.0", "readmit-newer": "0.3.0"} {
-		c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version, "-o", filepath.Join(dir, name), "readmit.dev/readmit/cmd/readmit")
+		c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.stretch=least -X main.version="+version, "-o", filepath.Join(dir, name), "readmit.dev/readmit/cmd/readmit")
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		c.Stdout, c.Stderr = os.Stderr, os.Stderr
 		if err := c.Run(); err != nil {

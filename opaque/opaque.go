@@ -64,6 +64,9 @@ type Stretch struct {
 // 9106 §4, for devices that have no two gigabytes to spare.
 var DefaultStretch = Stretch{Memory: 64 << 10, Time: 3, Threads: 4}
 
+// LeastStretch is the least work that is accepted.
+var LeastStretch = Stretch{Memory: 19 << 10, Time: 2, Threads: 1}
+
 // Validate refuses what a client should not run: less than 19 MiB and two
 // passes would make guessing cheap, more than 1 GiB would take the device
 // down. It returns ErrStretch.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/recovery"
 )
 
@@ -48,6 +49,9 @@ type Config struct {
 	// Terminal gets the messages of a server that this machine alone can reach,
 	// where neither mail nor SMS is configured; nil for nobody.
 	Terminal io.Writer `toml:"-"`
+
+	// Stretch is how new passwords are stretched; see Options.
+	Stretch opaque.Stretch `toml:"-"`
 }
 
 // ReadConfig reads a file; an empty name is the zero Config.

@@ -19,6 +19,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/keys"
+	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/server"
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/store/sqlite"
@@ -110,6 +111,7 @@ type world struct {
 	public  http.Handler
 	admin   http.Handler
 
+	stretch   opaque.Stretch // that is announced
 	stretches *stretches
 }
 
@@ -137,7 +139,7 @@ func (w *world) start() {
 	w.keys, err = keys.Open(ctx, w.store, master, w.clock.now)
 	must(w.t, err)
 	w.server, err = server.New(ctx, server.Options{
-		URL: publicURL, Open: !w.invited, Proxy: w.proxy, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now), Senders: w.post.senders(),
+		URL: publicURL, Open: !w.invited, Stretch: w.stretch, Proxy: w.proxy, Store: w.store, Keys: w.keys, Gate: gate.New(w.clock.now), Senders: w.post.senders(),
 		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(w.t, err)

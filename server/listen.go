@@ -96,7 +96,7 @@ func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, e
 	if l.keys, err = openKeys(ctx, l.store, master, now); err != nil {
 		return nil, err
 	}
-	o := Options{URL: c.URL, Open: c.Open(), Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait), Shared: c.Shared(), Copied: copied}
+	o := Options{URL: c.URL, Open: c.Open(), Stretch: c.Stretch, Store: l.store, Keys: l.keys, Gate: gate.New(now), Log: log, RecoveryWait: time.Duration(c.RecoveryWait), Shared: c.Shared(), Copied: copied}
 	if o.Senders, err = c.outgoing(); err != nil {
 		return nil, err
 	}

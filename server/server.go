@@ -64,6 +64,7 @@ const (
 type Server struct {
 	url      string
 	names    map[string]string // see called
+	stretch  api.Stretch       // for new records
 	proxy    netip.Addr        // whose word on client addresses counts; none when zero
 	log      *slog.Logger
 	gate     *gate.Gate
@@ -93,6 +94,11 @@ type Server struct {
 type Options struct {
 	URL   string     // public, without a path
 	Open  bool       // sign-up without an invitation
+
+	// Stretch is announced to clients for new records; zero is
+	// opaque.DefaultStretch.
+	Stretch opaque.Stretch
+
 	Proxy netip.Addr // whose X-Forwarded-For counts
 	Store store.Store
 	// Copied is the store again, for backups.
@@ -147,7 +153,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	*s = Server{
-		url: o.URL, names: names(o.URL), proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
+		url: o.URL, names: names(o.URL), stretch: announced(o.Stretch), proxy: o.Proxy, log: o.Log, gate: o.Gate, store: o.Store, signIn: in, sessions: sessions,
 		accounts: &account.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, SignIn: in, Sessions: sessions, Messages: outbox, Open: o.Open},
 		explain:  &explain.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, Sessions: sessions, Desk: support},
 		recovery: back,

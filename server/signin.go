@@ -18,10 +18,9 @@ import (
 )
 
 func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
-	d := opaque.DefaultStretch
 	s.answer(w, api.Hello{
 		Protocol: api.Protocol, URL: s.called(r), Time: s.gate.Now().UnixMilli(), Policy: s.gate.Policy(), Invited: !s.accounts.Open,
-		Stretch: api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads},
+		Stretch: s.stretch,
 	}, nil)
 }
 
@@ -80,12 +79,19 @@ func keepStretch(in api.Stretch) (string, error) {
 	return string(b), err
 }
 
+// announced is what clients are told to make new records with.
+func announced(d opaque.Stretch) api.Stretch {
+	if d == (opaque.Stretch{}) {
+		d = opaque.DefaultStretch
+	}
+	return api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads}
+}
+
 // readStretch reads what keepStretch wrote; ghosts have the usual parameters.
-func readStretch(kept string) api.Stretch {
+func (s *Server) readStretch(kept string) api.Stretch {
 	var out api.Stretch
 	if json.Unmarshal([]byte(kept), &out) != nil || out == (api.Stretch{}) {
-		d := opaque.DefaultStretch
-		out = api.Stretch{Memory: d.Memory, Time: d.Time, Threads: d.Threads}
+		return s.stretch
 	}
 	return out
 }
@@ -109,7 +115,7 @@ func (s *Server) signInStart(ctx context.Context, c call) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return api.SignInStarted{KE2: started.KE2, Former: started.Former, Stretch: readStretch(started.Stretch), State: started.State}, nil
+	return api.SignInStarted{KE2: started.KE2, Former: started.Former, Stretch: s.readStretch(started.Stretch), State: started.State}, nil
 }
 
 func (s *Server) signInFinish(ctx context.Context, c call) (any, error) {

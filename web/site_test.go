@@ -63,7 +63,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(built, "readmit")
-	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "../cmd/readmit").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w -X main.stretch=least", "-o", binary, "../cmd/readmit").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return binary, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"readmit.dev/readmit/opaque"
 	"readmit.dev/readmit/server"
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/store/postgres"
@@ -49,6 +50,9 @@ keys of the configuration file (docs/operations.md).`,
 				return usageError{err}
 			}
 			config.Terminal = e.stdout
+			if stretch == "least" {
+				config.Stretch = opaque.LeastStretch
+			}
 			if config, err = config.Complete(); err != nil {
 				return usageError{err}
 			}

@@ -34,7 +34,7 @@ func newReal(t *testing.T) *real {
 	if filepath.Ext(binary) == ".exe" {
 		r.program += ".exe"
 	}
-	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", r.program, "readmit.dev/readmit/cmd/readmit").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w -X main.stretch=least", "-o", r.program, "readmit.dev/readmit/cmd/readmit").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	config := filepath.Join(dir, "readmit.toml")

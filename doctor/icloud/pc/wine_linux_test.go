@@ -99,7 +99,7 @@ func TestUnderWine(t *testing.T) {
 	exe := filepath.Join(bin, "readmit.exe")
 	build(t, windows, "test", "-c", "-ldflags", "-s -w", "-o", filepath.Join(bin, "pc.test.exe"), ".")
 	build(t, windows, "build", "-ldflags", "-s -w", "-o", exe, "../../../cmd/readmit")
-	build(t, nil, "build", "-ldflags", "-s -w", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
+	build(t, nil, "build", "-ldflags", "-s -w -X main.stretch=least", "-o", filepath.Join(bin, "readmit"), "../../../cmd/readmit")
 	ready()
 
 	url := serve(t, filepath.Join(bin, "readmit"))
