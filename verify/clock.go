@@ -51,6 +51,16 @@ type moment struct {
 
 func (c *clock) moment() moment { return moment{c.wall(), c.mono()} }
 
+func (m moment) never() bool { return m == moment{} }
+
+// since is how long ago a moment was, by the clock that says the most: the
+// monotonic one stands still while a machine sleeps, and the wall's can be set
+// back.
+func (c *clock) since(m moment) time.Duration {
+	now := c.moment()
+	return max(now.wall.Sub(m.wall), now.mono-m.mono)
+}
+
 // set takes a Date in that came with the answer to a question asked at began.
 // When it was written between the two is not known, and the answer may have
 // waited in a process that was stopped; so a Date says at the least how late it

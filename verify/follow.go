@@ -75,7 +75,7 @@ func (v *Verifier) poll(ctx context.Context) {
 			ask.Ack, ask.Refused, err = v.takeAll(ctx, got.Sets)
 		}
 		if err == nil {
-			v.state.contact(v.clock.mono())
+			v.state.contact(v.clock.moment())
 			wait, ask.ReturnImmediately = firstPause, false
 			// A server that does not hold a poll is not asked in a loop.
 			if atOnce || len(got.Sets) > 0 || v.clock.mono()-began > firstPause {

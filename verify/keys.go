@@ -40,18 +40,19 @@ type keyring struct {
 	signals map[string]*rsa.PublicKey
 	etag    string
 	asked   time.Duration // when the last question began; zero: never
-	fetched time.Duration // when the last good answer came
+	fetched moment        // when the last good answer came; zero: never
+	ready   time.Time     // by the account server's clock: tokens from then on are not refused for the start
 	failed  error         // of the last question
 }
 
 var errTooSoon = errors.New("the keys were asked for a moment ago")
 
 // find looks up a key by its name; use is its kind's map.
-func find[K any](k *keyring, now time.Duration, name string, use func(*keyring) map[string]K) (key K, known, believed bool) {
+func find[K any](k *keyring, c *clock, name string, use func(*keyring) map[string]K) (key K, known, believed bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	key, known = use(k)[name]
-	return key, known, k.fetched > 0 && now-k.fetched < keysLife
+	return key, known, !k.fetched.never() && c.since(k.fetched) < keysLife
 }
 
 // key gives a key, asking for it where it is not known. It returns
@@ -59,22 +60,24 @@ func find[K any](k *keyring, now time.Duration, name string, use func(*keyring) 
 // account server has no such key.
 func key[K any](ctx context.Context, v *Verifier, name string, use func(*keyring) map[string]K, unknown Reason) (K, error) {
 	arrived := v.clock.mono()
-	got, known, believed := find(&v.keys, arrived, name, use)
+	got, known, believed := find(&v.keys, v.clock, name, use)
 	if known && believed {
 		return got, nil
 	}
 	if v.askKeys(ctx, arrived) != nil {
 		return got, refuse(KeysUnavailable)
 	}
-	if got, known, _ = find(&v.keys, v.clock.mono(), name, use); !known {
+	if got, known, _ = find(&v.keys, v.clock, name, use); !known {
 		return got, refuse(unknown)
 	}
 	return got, nil
 }
 
 func (v *Verifier) tokenKey(ctx context.Context, name string) (*ecdsa.PublicKey, error) {
-	return key(ctx, v, name, func(k *keyring) map[string]*ecdsa.PublicKey { return k.tokens }, Malformed)
+	return key(ctx, v, name, tokenKeys, Malformed)
 }
+
+func tokenKeys(k *keyring) map[string]*ecdsa.PublicKey { return k.tokens }
 
 func (v *Verifier) signalKey(ctx context.Context, name string) (*rsa.PublicKey, error) {
 	return key(ctx, v, name, func(k *keyring) map[string]*rsa.PublicKey { return k.signals }, Malformed)
@@ -127,7 +130,7 @@ func (v *Verifier) keep(got keySet, err error) {
 	if err != nil {
 		return
 	}
-	v.keys.fetched = max(v.clock.mono(), 1)
+	v.keys.fetched = v.clock.moment()
 	if got.same {
 		return
 	}
@@ -175,16 +178,21 @@ func (v *Verifier) fetchKeys(ctx context.Context, etag string) (keySet, error) {
 }
 
 // floor refuses, at the first answer, what was issued before it: what the
-// account server said to the process that was here before is not known.
+// account server said to the process that was here before is not known. A node
+// whose clock is ahead may have written a later time into such a token.
 func (v *Verifier) floor(h http.Header, began moment) {
 	v.keys.mu.RLock()
-	first := v.keys.fetched == 0
+	first := v.keys.fetched.never()
 	v.keys.mu.RUnlock()
 	if h.Get("Age") == "" { // else it is the time of a cache
 		v.readDate(h, began)
 	}
 	if first {
-		v.accounts.setFloor(v.clock.now())
+		floor := v.clock.now().Add(margin)
+		v.accounts.setFloor(floor)
+		v.keys.mu.Lock()
+		v.keys.ready = floor.Truncate(time.Second).Add(time.Second)
+		v.keys.mu.Unlock()
 	}
 }
 

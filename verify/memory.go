@@ -12,8 +12,8 @@ type id [16]byte
 //
 // Entries leave in the order they came, which is the order they end in, as each
 // stays equally long. When there are too many, the oldest leaves early, and the
-// floor rises to the time of its change: every token that it would have refused
-// was issued before that.
+// floor rises to the time of its change and a margin: every token that it would
+// have refused was issued before that, by whichever node's clock.
 type accounts struct {
 	most int
 
@@ -79,9 +79,8 @@ func (m *accounts) apply(e event, now time.Duration) {
 func (m *accounts) push(e entry) uint64 {
 	if len(m.queue)-m.head >= m.most {
 		if gone, live := m.pop(); live {
-			// A second for the difference of the nodes' clocks, one for the
-			// whole seconds of a token's.
-			m.floor = max(m.floor, gone.at+2)
+			// One second more for the whole seconds of a token's.
+			m.floor = max(m.floor, gone.at+int64(margin/time.Second)+1)
 			m.raised++
 		}
 	}

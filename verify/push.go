@@ -48,7 +48,7 @@ func (v *Verifier) Push() http.Handler {
 			pushError(w, http.StatusServiceUnavailable, "invalid_key", "the keys cannot be fetched now; send it again")
 		default:
 			v.take(e)
-			v.state.contact(v.clock.mono())
+			v.state.contact(v.clock.moment())
 			w.WriteHeader(http.StatusAccepted)
 		}
 	})

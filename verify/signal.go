@@ -41,10 +41,10 @@ const (
 
 // event is a signal that was found good.
 type event struct {
-	jti          string
-	at           time.Time // of the change, by the account server's clock
-	stream       bool      // of the stream; there is no account in it
-	state        string    // of a verification
+	jti    string
+	at     time.Time // of the change, by the account server's clock
+	stream bool      // of the stream; there is no account in it
+	state  string    // of a verification
 
 	account id
 	epoch   int64 // the account's after the change

@@ -7,7 +7,7 @@ import (
 
 // Status says how well the signals are followed.
 type Status struct {
-	Ready   bool          `json:"ready"`   // there are keys, and signals have been heard of
+	Ready   bool          `json:"ready"`   // there are keys, signals have been heard of, and tokens issued now are not refused for the start (six seconds before)
 	Pushed  bool          `json:"pushed"`  // else polled
 	Stale   time.Duration `json:"stale"`   // since the account server was last known to reach this service; -1: never. A poll is held for up to 25 s, so up to that is quiet, not silence
 	Keys    time.Duration `json:"keys"`    // since the keys were last fetched; -1: never
@@ -27,17 +27,17 @@ type Status struct {
 // state is what Status is made of.
 type state struct {
 	mu      sync.Mutex
-	last    time.Duration // of the last contact; zero: none
+	last    moment // of the last contact; zero: none
 	lag     time.Duration
 	applied int64
 	refused int64
 	failed  string
 }
 
-func (s *state) contact(now time.Duration) {
+func (s *state) contact(now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.failed = max(now, 1), ""
+	s.last, s.failed = now, ""
 }
 
 func (s *state) heard(stream bool, lag time.Duration) {
@@ -62,15 +62,14 @@ func (s *state) fails(err error) {
 
 // Status says how well the signals are followed, now.
 func (v *Verifier) Status() Status {
-	now := v.clock.mono()
-	since := func(at time.Duration) time.Duration {
-		if at == 0 {
+	since := func(at moment) time.Duration {
+		if at.never() {
 			return -1
 		}
-		return now - at
+		return v.clock.since(at)
 	}
 	v.keys.mu.RLock()
-	keys := v.keys.fetched
+	keys, ready := v.keys.fetched, v.keys.ready
 	v.keys.mu.RUnlock()
 	entries, raised, floor := v.accounts.size()
 	s := Status{
@@ -81,6 +80,6 @@ func (v *Verifier) Status() Status {
 	defer v.state.mu.Unlock()
 	s.Stale, s.Lag, s.Applied, s.Error = since(v.state.last), v.state.lag, v.state.applied, v.state.failed
 	s.Refused = v.state.refused
-	s.Ready = keys > 0 && v.state.last > 0
+	s.Ready = !keys.never() && !v.state.last.never() && !v.clock.now().Before(ready)
 	return s
 }

@@ -39,6 +39,10 @@ const (
 	kept = tokenLife + time.Minute
 	// leeway is how far nodes' clocks may be from this one's, unnoticed.
 	leeway = 5 * time.Second
+	// margin is how much later than a change, or than a start, a token may say
+	// that it was issued which was issued before: a node's clock that is ahead by
+	// more than leeway is not believed at all.
+	margin = leeway
 )
 
 // Config says for which service tokens are checked, and of which account server.

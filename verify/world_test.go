@@ -56,7 +56,7 @@ func config(s *verifytest.Server) Config {
 	return Config{Issuer: issuer, Audience: service, Secret: secret, Client: &http.Client{Transport: inProcess{s}}}
 }
 
-// newWorld begins a second after the verifier: what is issued from now on is
+// newWorld begins some seconds after the verifier: what is issued from now on is
 // not from before its start.
 func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
@@ -70,6 +70,12 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 }
 
 func (w *world) start(c Config) {
+	w.t.Helper()
+	w.begin(c)
+	time.Sleep(margin + time.Second)
+}
+
+func (w *world) begin(c Config) {
 	w.t.Helper()
 	v, err := New(c)
 	if err != nil {

@@ -143,7 +143,7 @@ func TestRealAccountServer(t *testing.T) {
 		}
 		server.admin(add...)
 		p := start(t, server.url(), address, file, flags...)
-		eventually(t, 10*time.Second, "signals are heard of", func() bool { return p.status().Ready })
+		eventually(t, 30*time.Second, "signals are heard of", func() bool { return p.status().Ready })
 		all = append(all, p)
 	}
 	j := server.signUp()
