@@ -140,7 +140,7 @@ func start(t *testing.T, issuer, address, secretFile string, more ...string) *pr
 		}
 	})
 	eventually(t, 10*time.Second, "the service has its keys", func() bool { return p.status().Keys >= 0 })
-	time.Sleep(1100 * time.Millisecond) // what is issued now is not from before its start
+	time.Sleep(time.Until(p.status().Floor.Add(1100 * time.Millisecond))) // what is issued now is not from before its start
 	return p
 }
 
