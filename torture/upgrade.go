@@ -46,6 +46,11 @@ func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
 	if err := f.start(ctx); err != nil {
 		return "", fmt.Errorf("the version before: %w", err)
 	}
+	shop, err := f.openShop(ctx, before)
+	if err != nil {
+		return "", err
+	}
+	defer shop.close()
 	c := newCrowd(f)
 	moved := newCrowd(f) // of whom things change here and there
 	moved.name = "moved"
@@ -71,7 +76,7 @@ func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
 		}
 		// The first runs this version, the last the one before.
 		for _, way := range [][2]*server{{f.nodes[0], f.nodes[nodeCount-1]}, {f.nodes[nodeCount-1], f.nodes[0]}} {
-			took, err := moved.across(ctx, f, way[0], way[1])
+			took, err := moved.across(ctx, f, shop, way[0], way[1])
 			if err != nil {
 				return "", fmt.Errorf("with %d nodes of this version: %w", i+1, err)
 			}
@@ -81,7 +86,7 @@ func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
 	if err := c.verify(ctx, len(c.people)); err != nil {
 		return "", fmt.Errorf("at the end: %w", err)
 	}
-	return fmt.Sprintf("3 nodes, one after the other: while both versions ran, a change at one was refused at the other after %d ms at most; %d calls were answered \"cannot work now\", none refused; nothing acknowledged was lost: %s",
+	return fmt.Sprintf("3 nodes, one after the other: while both versions ran, a change at one was refused at the other and at a service after %d ms at most; %d calls were answered \"cannot work now\", none refused; nothing acknowledged was lost: %s",
 		worst.Milliseconds(), c.unavailable.Load(), c), nil
 }
 
@@ -97,9 +102,10 @@ func (s *server) replace(ctx context.Context, binary string) error {
 	return s.start(ctx)
 }
 
-// across makes changes of all kinds that end tokens at one node, and returns how
-// long another took them at the most.
-func (c *crowd) across(ctx context.Context, f *fleet, from, to *server) (worst time.Duration, err error) {
+// across makes changes of all kinds that end tokens at one node, where a service
+// polls meanwhile, and returns how long the service or another node took them at
+// the most.
+func (c *crowd) across(ctx context.Context, f *fleet, s *shop, from, to *server) (worst time.Duration, err error) {
 	f.front.only(from.address)
 	defer func() {
 		var all []string
@@ -109,32 +115,41 @@ func (c *crowd) across(ctx context.Context, f *fleet, from, to *server) (worst t
 		f.front.only(all...)
 	}()
 	for _, kind := range []string{ofPassword, ofRemoval, ofDisable, ofSignOut} {
-		p, err := c.concern(ctx, kind, "")
+		p, err := c.concern(ctx, kind, s.url())
 		if err != nil {
 			return 0, fmt.Errorf("before a %s: %w", kind, err)
 		}
-		if err := taken(ctx, p, "the other version", to.show); err != nil {
+		if err := errors.Join(taken(ctx, p, "the other version", to.show), taken(ctx, p, "the service", s.show)); err != nil {
 			return 0, err
 		}
 		if err := p.makeChange(ctx, from); err != nil {
 			return 0, fmt.Errorf("a %s: %w", kind, err)
 		}
 		changed := time.Now()
-		for {
-			status, why, err := to.show(ctx, p)
-			took := time.Since(changed)
+		for at, show := range map[string]func(context.Context, *concerned) (int, string, error){"the other version": to.show, "the service": s.show} {
+			took, err := untilRefused(ctx, p, at, show, changed)
 			if err != nil {
 				return 0, err
 			}
-			if status == http.StatusUnauthorized {
-				worst = max(worst, took)
-				break
-			}
-			if took > back {
-				return 0, fmt.Errorf("%w: the other version answers a token of before a %s with %d %s", errWrong, kind, status, why)
-			}
-			time.Sleep(5 * time.Millisecond)
+			worst = max(worst, took)
 		}
 	}
 	return worst, nil
+}
+
+// untilRefused shows a token of before a change until it is refused.
+func untilRefused(ctx context.Context, p *concerned, at string, show func(context.Context, *concerned) (int, string, error), changed time.Time) (time.Duration, error) {
+	for {
+		status, why, err := show(ctx, p)
+		took := time.Since(changed)
+		switch {
+		case err != nil:
+			return 0, err
+		case status == http.StatusUnauthorized:
+			return took, nil
+		case took > back:
+			return 0, fmt.Errorf("%w: %s answers a token of before a %s with %d %s", errWrong, at, p.kind, status, why)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,9 @@ import (
 // function that closes it and opens the same data again.
 type Open func(t *testing.T) (s store.Store, reopen func() store.Store)
 
-// Run runs the suite.
-func Run(t *testing.T, open Open) {
+// Run runs the suite, or of it what is named.
+func Run(t *testing.T, open Open, only ...string) {
+	found := 0
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, Open)
@@ -70,7 +72,14 @@ func Run(t *testing.T, open Open) {
 		{"close under load", closeUnderLoad},
 		{"history", history},
 	} {
+		if len(only) > 0 && !slices.Contains(only, c.name) {
+			continue
+		}
+		found++
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
+	}
+	if len(only) > 0 && found != len(only) {
+		t.Errorf("the suite has %d of %q", found, only)
 	}
 }
 
