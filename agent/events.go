@@ -55,7 +55,13 @@ func (a *Agent) Events(ctx context.Context, each func(api.Requests)) error {
 		return err
 	}
 	defer body.Close()
-	silence := time.AfterFunc(streamSilence, stop)
+	return follow(body, stop, each)
+}
+
+// follow hands on each list of requests until the stream is over, or has said
+// nothing for so long that it must be dead: then giveUp has to end the reading.
+func follow(body io.Reader, giveUp func(), each func(api.Requests)) error {
+	silence := time.AfterFunc(streamSilence, giveUp)
 	defer silence.Stop()
 	return readEvents(body, func() { silence.Reset(streamSilence) }, func(name string, data []byte) error {
 		switch name {

@@ -3,12 +3,14 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"readmit.dev/readmit/api"
@@ -90,4 +92,27 @@ func TestEvents(t *testing.T) {
 	if e := new(UnreachableError); !errors.As(events(), &e) || e.Why != OtherServer {
 		t.Errorf("a guest network: %+v", e)
 	}
+}
+
+// TestSilence: a stream that gives its sign of life every 20 to 25 seconds goes
+// on; one that says nothing for 45 is given up.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := io.Pipe()
+		gone := errors.New("given up")
+		last := time.Now()
+		go func() {
+			fmt.Fprint(to, "event: requests\ndata: {\"requests\":[{\"id\":\"4K7Q\"}]}\n\n")
+			for range 20 {
+				time.Sleep(25 * time.Second)
+				fmt.Fprint(to, ":\n\n")
+			}
+			last = time.Now()
+		}()
+		seen := 0
+		err := follow(from, func() { to.CloseWithError(gone) }, func(api.Requests) { seen++ })
+		if after := time.Since(last); !errors.Is(err, gone) || seen != 1 || after != 45*time.Second {
+			t.Errorf("it ended with %v after %v of silence, %d lists", err, after, seen)
+		}
+	})
 }
