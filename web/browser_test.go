@@ -243,6 +243,20 @@ func (p *person) look(name string) {
 	p.do(chromedp.EmulateViewport(1280, 900), p.theme("light"))
 }
 
+// glance is a look that costs less: a phone in the light, a desktop in the dark.
+func (p *person) glance(name string) {
+	p.t.Helper()
+	p.axe(name)
+	for width, theme := range map[int64]string{390: "light", 1280: "dark"} {
+		p.do(chromedp.EmulateViewport(width, 844), p.theme(theme))
+		if wide := run(p, chromedp.Evaluate[int64]("document.documentElement.scrollWidth")); wide > width {
+			p.t.Errorf("%s: %d pixels wide on a screen of %d", name, wide, width)
+		}
+		must(p.t, os.WriteFile(filepath.Join(screens, fmt.Sprintf("%s-%d-%s.png", name, width, theme)), run(p, picture), 0o644))
+	}
+	p.do(chromedp.EmulateViewport(1280, 900), p.theme("light"))
+}
+
 // axe fails on every violation. In the dark, only colours can differ.
 func (p *person) axe(name string) {
 	p.t.Helper()

@@ -290,6 +290,13 @@ func TestDesk(t *testing.T) {
 		owner.refused() // by itself
 	})
 
+	part("from right to left", func(t *testing.T) {
+		second.open("/desk?lang=ar")
+		second.finds(jane, reference)
+		second.see("#approved")
+		second.glance("desk-ar")
+	})
+
 	part("the role taken back", func(t *testing.T) {
 		first.finds(jane, reference)
 		first.see("#approved")

@@ -162,6 +162,10 @@ func TestPages(t *testing.T) {
 			t.Errorf("another layout: %q", said)
 		}
 		phone.look("home-hints")
+		phone.write("#password", "x ")
+		if said := phone.text("#password-hint"); !strings.Contains(said, "ends with a space") {
+			t.Errorf("a space at the password's end: %q", said)
+		}
 		sent := run(phone, chromedp.Evaluate[int64](`performance.getEntriesByType("resource").filter((r) => r.name.includes("/v1/")).length`))
 		if sent != 0 {
 			t.Errorf("%d messages were sent", sent)
@@ -171,7 +175,8 @@ func TestPages(t *testing.T) {
 	part("a second browser, with a code from the first", func(t *testing.T) {
 		phone.signIn(" "+strings.ToUpper(jane), password)
 		request := phone.text("#code-request")
-		laptop.see("#request-" + request) // by itself
+		laptop.see("#request-" + request) // by itself, and told to who listens
+		laptop.until(`/^Chrome - Linux asks to sign in$/.test(document.getElementById("say").textContent) && document.getElementById("say").getAttribute("aria-live") === "polite"`)
 		phone.look("code")
 		laptop.look("request")
 		phone.write("#digits", "12")
@@ -252,7 +257,7 @@ func TestPages(t *testing.T) {
 		other.at("/account")
 	})
 
-	var wrong string
+	var wrong, scanned string
 	part("refused: one page for all", func(t *testing.T) {
 		if out, exit := s.terminal().run(password+"\n", "sign-up", "--server", s.url, "--account", "locked@example.org", "--password-file", "-"); exit != 0 {
 			t.Fatalf("sign-up: %s", out)
@@ -279,7 +284,7 @@ func TestPages(t *testing.T) {
 			if first == "" {
 				first, wrong = page, reference
 				stranger.look("refused")
-				stranger.readsQR(reference)
+				scanned = stranger.readsQR(reference)
 			}
 			if page != first {
 				t.Errorf("%s: the page differs:\n%s\n%s", tt.what, page, first)
@@ -304,7 +309,7 @@ func TestPages(t *testing.T) {
 		laptop.look("incident")
 		laptop.click("#you-yes")
 		laptop.until(`document.getElementById("you-told").textContent.includes("nothing to fear")`)
-		laptop.open("/incident/" + wrong) // it is kept
+		laptop.open(scanned) // the QR code's address, on a device that is enrolled: it is kept
 		laptop.until(`document.getElementById("you-told").textContent === "You said that this was you, just now."`)
 		if laptop.seen("#you-yes") != 0 || laptop.seen(`#you a[href$="#not-me"]`) != 1 {
 			t.Error("what was said is asked again, or cannot be thought better of")
@@ -476,6 +481,7 @@ func TestPages(t *testing.T) {
 		phone.click("#sign-up .main")
 		phone.at("/account")
 		phone.until(`document.getElementById("who-account").textContent === "joe@example.org"`)
+		phone.see("#inside")
 		phone.click("#who summary")
 		phone.look("accounts")
 		phone.click("#who-others button")
@@ -518,8 +524,9 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// readsQR reads the code on the page with another implementation.
-func (p *person) readsQR(reference string) {
+// readsQR reads the code on the page with another implementation, and returns
+// the path that it leads to.
+func (p *person) readsQR(reference string) string {
 	p.t.Helper()
 	source, err := os.ReadFile("node_modules/jsqr/dist/jsQR.js")
 	if err != nil {
@@ -536,4 +543,5 @@ func (p *person) readsQR(reference string) {
 	if want := p.url + "/incident/" + reference; got != want {
 		p.t.Errorf("the QR code reads %q, want %q", got, want)
 	}
+	return strings.TrimPrefix(got, p.url)
 }

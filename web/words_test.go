@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,6 +108,41 @@ func TestReasonsHaveWords(t *testing.T) {
 	for _, m := range all {
 		if _, ok := p.words["en"]["problem."+m[1]]; !ok {
 			t.Errorf("no words for the reason %s", m[1])
+		}
+	}
+}
+
+// What the ledger names as done, the pages say in every language.
+func TestDeedsHaveWords(t *testing.T) {
+	p, _ := newPages(t)
+	deed := regexp.MustCompile(`(?:What: +|\.note\([^"\n]*|\.on(?:Session)?\([^"\n]*|\bTo[A-Z]\w+ += )"([a-z' -]+)"`)
+	found := map[string]bool{}
+	for _, dir := range []string{"server", "signin", "account", "session", "explain", "desk", "recovery"} {
+		names, err := filepath.Glob("../" + dir + "/*.go")
+		if err != nil || len(names) == 0 {
+			t.Fatal(dir, err)
+		}
+		for _, name := range names {
+			source, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			for _, m := range deed.FindAllStringSubmatch(string(source), -1) {
+				found[m[1]] = true
+			}
+		}
+	}
+	if len(found) < 40 {
+		t.Errorf("%d deeds were found: %q", len(found), slices.Sorted(maps.Keys(found)))
+	}
+	delete(found, "explanation read") // what.looked
+	for _, what := range slices.Sorted(maps.Keys(found)) {
+		key := "what." + strings.Trim(regexp.MustCompile(`[^a-z]+`).ReplaceAllString(what, "-"), "-")
+		if _, ok := p.words["en"][key]; !ok {
+			t.Errorf("no words for %q: %s", what, key)
 		}
 	}
 }
