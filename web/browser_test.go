@@ -222,7 +222,14 @@ func (p *person) theme(name string) chromedp.Action[chromedp.Void] {
 
 // picture is the whole page, packed fast rather than small.
 func picture(ctx context.Context, t *chromedp.Target) ([]byte, error) {
-	r, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: new(true), OptimizeForSpeed: new(true)})
+	m, err := cdp.Call(ctx, t, page.GetLayoutMetrics, cdp.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	// Chromium moves a short page that is read from right to left aside where
+	// more than what is in view is asked for.
+	beyond := m.CSSContentSize.Height > float64(m.CSSLayoutViewport.ClientHeight)
+	r, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &beyond, OptimizeForSpeed: new(true)})
 	return r.Data, err
 }
 
