@@ -92,8 +92,8 @@ type Server struct {
 
 // Options are what New needs.
 type Options struct {
-	URL   string     // public, without a path
-	Open  bool       // sign-up without an invitation
+	URL  string // public, without a path
+	Open bool   // sign-up without an invitation
 
 	// Stretch is announced to clients for new records; zero is
 	// opaque.DefaultStretch.

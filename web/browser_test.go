@@ -190,7 +190,7 @@ func (p *person) until(expression string) {
 
 // watch says whether an expression came to hold on the page that is there now.
 func (p *person) watch(expression string, most time.Duration) bool {
-	ctx, cancel := context.WithTimeout(p.ctx, 2*most)
+	ctx, cancel := context.WithTimeout(p.ctx, most+5*time.Second)
 	defer cancel()
 	held, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((done) => {
 		const end = performance.now() + %d;

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -9,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -80,11 +80,15 @@ func loadStatic(words map[string]catalogue) (static, error) {
 		a, _ := s.file(name)
 		all.Write(a.plain)
 	}
-	s.needs = map[string][]string{}
-	for name := range s.assets {
-		if page, ok := strings.CutPrefix(name, "js/"); ok {
-			s.needs[strings.TrimSuffix(page, ".js")] = s.imports(name, nil)
+	direct := map[string][]string{}
+	for name, a := range s.assets {
+		if strings.HasPrefix(name, "js/") {
+			direct[name] = imports(a.plain)
 		}
+	}
+	s.needs = map[string][]string{}
+	for name := range direct {
+		s.needs[strings.TrimSuffix(strings.TrimPrefix(name, "js/"), ".js")] = reached(direct, name, nil)
 	}
 	s.prefix = "/static/" + hex.EncodeToString(all.Sum(nil)[:8])
 	return s, nil
@@ -106,19 +110,36 @@ func (s *static) names() []string {
 	return all
 }
 
-var imported = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?m)^import .*from "(\./[\w-]+\.js|\.\./words\.js)";$`)
-})
+// imports lists what a module imports, in its order.
+func imports(module []byte) (all []string) {
+	for line := range bytes.Lines(module) {
+		if name, ok := imported(line); ok {
+			all = append(all, path.Join("js", name))
+		}
+	}
+	return all
+}
 
-// imports lists what a module imports, directly or not, so that a page can ask
+// reached lists what a module imports, directly or not, so that a page can ask
 // for all of it at once instead of level by level.
-func (s *static) imports(name string, seen []string) []string {
-	for _, m := range imported().FindAllStringSubmatch(string(s.assets[name].plain), -1) {
-		if next := path.Join("js", m[1]); !slices.Contains(seen, next) {
-			seen = s.imports(next, append(seen, next))
+func reached(direct map[string][]string, name string, seen []string) []string {
+	for _, next := range direct[name] {
+		if !slices.Contains(seen, next) {
+			seen = reached(direct, next, append(seen, next))
 		}
 	}
 	return seen
+}
+
+// imported is the module or the words that a line imports. No expression: it
+// would look at every letter of every module, at every start.
+func imported(line []byte) (string, bool) {
+	from, ok := bytes.CutSuffix(bytes.TrimRight(line, "\r\n"), []byte(`";`))
+	if !ok || !bytes.HasPrefix(line, []byte("import ")) {
+		return "", false
+	}
+	_, name, _ := strings.Cut(string(from), ` from "`)
+	return name, strings.HasPrefix(name, "./") || name == "../words.js"
 }
 
 // file is the asset of a path, with or without the folder of a language.

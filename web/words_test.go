@@ -290,7 +290,7 @@ func TestSizes(t *testing.T) {
 					n += len(a.packed())
 				}
 				for _, m := range later.FindAllStringSubmatch(string(a.plain), -1) {
-					for _, name := range append(p.static.imports("js/"+m[1], nil), "js/"+m[1]) {
+					for _, name := range append(slices.Clone(p.static.needs[strings.TrimSuffix(m[1], ".js")]), "js/"+m[1]) {
 						name = l.Code + "/" + name
 						if !slices.Contains(brings, name) {
 							brings = append(brings, name)
