@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -32,20 +35,48 @@ func (b *bench) page() error {
 	if err := chromedp.Do(ctx); err != nil {
 		return fmt.Errorf("Chromium does not start; `make deps` installs it: %w", err)
 	}
-	var painted, usable, answered []float64
+	plain, end, err := servePlain()
+	if err != nil {
+		return err
+	}
+	defer end()
+	var painted, usable, answered, floor []float64
 	for range visits + 2 { // the first two warm the browser
 		v, err := visit(ctx, "http://"+b.server.address+"/")
 		if err != nil {
 			return err
 		}
 		answered, painted, usable = append(answered, v.Answered), append(painted, v.Painted), append(usable, v.Usable)
+		if v, err = visit(ctx, plain); err != nil {
+			return err
+		}
+		floor = append(floor, v.Painted)
 	}
 	note := func(all []float64) string {
 		return fmt.Sprintf("median of %d in headless Chromium with nothing kept, the slowest %.0f ms; answered after %.0f ms", visits, slices.Max(all[2:]), middle(answered[2:]))
 	}
+	b.rows = append(b.rows, row{
+		What: "a page of one word, to its first picture", Wanted: "the browser's share", Measured: middle(floor[2:]), Unit: "ms", Good: true,
+		Note: fmt.Sprintf("visited in turn with the first page, the slowest %.0f ms", slices.Max(floor[2:])),
+	})
 	b.below("first page, to its first picture", 200, middle(painted[2:]), "ms", note(painted))
 	b.below("first page, until it can be used", 200, middle(usable[2:]), "ms", note(usable))
 	return nil
+}
+
+// servePlain serves a page of one word: the browser's own share of a visit. It
+// returns the page's address and what ends it.
+func servePlain() (string, func(), error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	s := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, "<!doctype html><title>plain</title>plain<script>performance.mark('usable')</script>")
+	})}
+	go s.Serve(l)
+	return "http://" + l.Addr().String() + "/", func() { s.Close() }, nil
 }
 
 // visited are times of one visit, in milliseconds since it was begun.
