@@ -54,11 +54,11 @@ runs ("readmit agent"), it is the one who answers.
 
 A token lives five minutes. It is bound to this device's key (cnf.jkt): a service
 takes it only beside a proof by that key. --proof prints both, as the two headers
-of one request; the proof is good once, for a minute, for that method and address.`,
+of one request; the proof is good once, for a minute, for that method and address.
+curl takes them from a pipe with -H @-.`,
 		Example: `  readmit token
   readmit token --min-valid 2m --audience https://files.example.org
-  readmit token --audience https://notes.example.org --proof GET https://notes.example.org/notes |
-    curl -H @- https://notes.example.org/notes`,
+  readmit token --audience https://notes.example.org --proof GET https://notes.example.org/notes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case prove && len(args) != 2:
