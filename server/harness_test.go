@@ -36,8 +36,17 @@ const (
 
 // clock is the server's time, set by the test.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu    sync.Mutex
+	at    time.Time
+	moved time.Time // when it was set last
+}
+
+// justSet reports whether the clock was set a moment ago: until its next look a
+// node does not know what has changed meanwhile.
+func (c *clock) justSet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.moved) < time.Second
 }
 
 func (c *clock) now() time.Time {
@@ -49,7 +58,7 @@ func (c *clock) now() time.Time {
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
+	c.at, c.moved = c.at.Add(d), time.Now()
 }
 
 // logBuffer takes what the server logs, from many goroutines.
