@@ -47,9 +47,10 @@ format:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 
 # All of vet with the tests: by itself it would compile everything once more.
-# The packages that mostly wait (for pages, services, databases) begin first, one
-# more at a time than there would be, and the other systems are built meanwhile.
-WAITING := ./web ./examples/service ./store/postgres ./faults ./server ./signal
+# The packages that mostly wait (for services, databases) begin first, one more
+# at a time than there would be, and the other systems are built meanwhile. The
+# pages come last: people's patience is in their tests.
+WAITING := ./examples/service ./store/postgres ./faults ./server ./signal
 
 test: deps format build
 	@$(MAKE) --no-print-directory systems & others=$$!; \

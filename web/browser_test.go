@@ -128,6 +128,28 @@ func (p *person) open(path string) {
 	p.do(chromedp.Navigate(p.url + path))
 }
 
+// delays makes calls of a path wait on the pages that are opened from now on,
+// until what it returns is called.
+func (p *person) delays(path string, d time.Duration) (end func()) {
+	p.t.Helper()
+	source := fmt.Sprintf(`{
+		const now = window.fetch;
+		window.fetch = async (...of) => {
+			if (String(of[0]?.url ?? of[0]).includes(%q)) await new Promise((go) => setTimeout(go, %d));
+			return now(...of);
+		};
+	}`, path, d.Milliseconds())
+	added := run(p, func(ctx context.Context, t *chromedp.Target) (page.AddScriptToEvaluateOnNewDocumentResult, error) {
+		return cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
+	})
+	return func() {
+		p.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+			_, err := cdp.Call(ctx, t, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams(added))
+			return chromedp.Void{}, err
+		})
+	}
+}
+
 // visible holds while an element has a place on the page.
 func visible(selector string) string {
 	return fmt.Sprintf(`((e) => e && (e.offsetWidth || e.offsetHeight || e.getClientRects().length))(document.querySelector(%q))`, selector)

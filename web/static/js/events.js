@@ -6,21 +6,35 @@ import { Refused, stream } from "./wire.js";
 const AGAIN = 2000; // milliseconds until a stream that broke is opened anew
 
 // listen calls heard(kind, data) for every event; it goes on until the session
-// is refused, which it throws.
+// is refused, which it throws. What a page shows was asked for before anybody
+// listened, so the first thing that is heard of a stream is followed by a
+// "changed": for what came between.
 export async function listen(entry, heard) {
   const channel = new BroadcastChannel(`readmit ${entry.account}`);
-  let latest;
+  let latest, hears = false;
   channel.onmessage = ({ data }) => {
-    if (data.ask) { if (latest) channel.postMessage(latest); } else heard(data.kind, data.value);
+    if (data.ask) {
+      if (latest) channel.postMessage(latest);
+      return;
+    }
+    heard(data.kind, data.value);
+    if (!hears && data.kind === "requests") heard("changed", {});
+    hears = true;
   };
   channel.postMessage({ ask: true });
+  const tell = (kind, value) => {
+    channel.postMessage({ kind, value });
+    heard(kind, value);
+  };
   await navigator.locks.request(`readmit ${entry.account}`, async () => {
     for (;;) {
       try {
+        let first = true;
         for await (const [kind, value] of events(await stream(entry, "/v1/events"))) {
-          latest = { kind, value };
-          channel.postMessage(latest);
-          heard(kind, value);
+          if (kind === "requests") latest = { kind, value };
+          tell(kind, value);
+          if (first && kind === "requests") tell("changed", {});
+          first = false;
         }
       } catch (error) {
         if (error instanceof Refused) throw error; // all else passes: the network, the server
