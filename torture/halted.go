@@ -20,7 +20,6 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/device"
 	"readmit.dev/readmit/lockout"
-	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 // Kinds of change that a stopped node or service has not heard of.
@@ -39,25 +38,11 @@ const after = time.Second
 // lets both go on: what the node answers from then on must be of the present or
 // "I do not know", and the service must hear within the second.
 func (t *torture) halted(ctx context.Context, rounds int) (string, error) {
-	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	f, end, err := newFleetAlone(t.binary)
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
-	database, err := pgtest.Start()
-	if err != nil {
-		return "", err
-	}
-	defer database.Stop()
-	name, err := database.Database()
-	if err != nil {
-		return "", err
-	}
-	f, err := newFleet(t.binary, dir, database.URL(name))
-	if err != nil {
-		return "", err
-	}
-	defer f.stop()
+	defer end()
 	if err := f.start(ctx); err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 const (
@@ -169,6 +170,32 @@ func (b *balancer) close() {
 	for c := range b.open {
 		c.Close()
 	}
+}
+
+// newFleetAlone prepares nodes on a database of their own, which nobody takes
+// from them; end stops both and leaves nothing.
+func newFleetAlone(binary string) (f *fleet, end func(), err error) {
+	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	database, err := pgtest.Start()
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	clean := func() {
+		database.Stop()
+		os.RemoveAll(dir)
+	}
+	name, err := database.Database()
+	if err == nil {
+		f, err = newFleet(binary, dir, database.URL(name))
+	}
+	if err != nil {
+		clean()
+		return nil, nil, err
+	}
+	return f, func() { f.stop(); clean() }, nil
 }
 
 // failover kills the database under load and promotes its standby: nothing that

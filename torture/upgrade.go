@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 // upgrade takes three nodes of the version before to this one, one after the
@@ -24,25 +22,11 @@ func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("-previous names a program of the version before: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	f, end, err := newFleetAlone(before)
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
-	database, err := pgtest.Start()
-	if err != nil {
-		return "", err
-	}
-	defer database.Stop()
-	name, err := database.Database()
-	if err != nil {
-		return "", err
-	}
-	f, err := newFleet(before, dir, database.URL(name))
-	if err != nil {
-		return "", err
-	}
-	defer f.stop()
+	defer end()
 	if err := f.start(ctx); err != nil {
 		return "", fmt.Errorf("the version before: %w", err)
 	}
