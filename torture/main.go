@@ -24,6 +24,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	t := &torture{binary: path, stdout: stdout, stderr: stderr}
 	failed := 0
-	for _, part := range []struct {
+	parts := []struct {
 		name string
 		run  func(context.Context) (string, error)
 	}{
@@ -70,7 +72,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		{"halted", func(ctx context.Context) (string, error) { return t.halted(ctx, *halts) }},
 		{"upgrade", func(ctx context.Context) (string, error) { return t.upgrade(ctx, *previous) }},
 		{"answer", func(ctx context.Context) (string, error) { return t.answers(ctx, 2**rounds) }},
-	} {
+	}
+	var names []string
+	for _, part := range parts {
+		names = append(names, part.name)
+	}
+	if *only != "" && !slices.Contains(names, *only) {
+		fmt.Fprintf(stderr, "torture: there is no part %q; -only takes one of %s\n", *only, strings.Join(names, ", "))
+		return 2
+	}
+	for _, part := range parts {
 		if *only != "" && *only != part.name || part.name == "upgrade" && *previous == "" && *only == "" {
 			continue
 		}
