@@ -65,6 +65,7 @@ func (s *Server) addAddress(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.poke(a.Account.ID)
 	return address(out), nil
 }
 
@@ -88,6 +89,7 @@ func (s *Server) verifyAddress(ctx context.Context, c call) (any, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	s.poke(a.Account.ID)
 	return address(out), nil
 }
 
@@ -100,5 +102,7 @@ func (s *Server) removeAddress(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.accounts.RemoveAddress(ctx, a, which, by)
+	err = s.accounts.RemoveAddress(ctx, a, which, by)
+	s.poke(a.Account.ID)
+	return nil, err
 }

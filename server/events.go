@@ -21,7 +21,7 @@ const (
 	// anew, as every caller does.
 	eventsLife = 10 * time.Minute
 	// eventsLook is how often a stream looks by itself for what nobody told it
-	// of: another node's doing, a request that ran out.
+	// of: what another node wrote in the ledger, a request that ran out.
 	eventsLook = 5 * time.Second
 	// eventsSign is after how much silence a stream gives a sign of life, so that
 	// a reader that is gone is noticed; readers give a stream up after twice that.
@@ -138,12 +138,19 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	s.metrics.observe(api.PathEvents, http.StatusOK, time.Since(began))
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
-	s.watchers.watch(r.Context(), w, n, func(ctx context.Context) ([]byte, bool, error) { return s.requestsNow(ctx, a, by) })
+	s.watchers.watch(r.Context(), w, n, func(ctx context.Context) (sight, error) { return s.seen(ctx, a, by) })
+}
+
+// sight is what a stream sees of its account when it looks.
+type sight struct {
+	living   bool               // the session
+	requests []byte             // as JSON
+	lines    [store.Rings]int64 // how many the ledger has had: whichever node wrote one, the account has changed
 }
 
 // watch writes a stream until its session, its reader, its time or the server
-// has ended. requests tells the requests of now, and whether the session lives.
-func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watcher, requests func(context.Context) (list []byte, living bool, err error)) {
+// has ended.
+func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watcher, look func(context.Context) (sight, error)) {
 	control := http.NewResponseController(w)
 	said := time.Now()
 	send := func(text string) bool {
@@ -152,26 +159,28 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 		_, err := io.WriteString(w, text)
 		return err == nil && control.Flush() == nil
 	}
-	life, look := time.NewTimer(eventsLife), time.NewTicker(eventsLook)
+	life, again := time.NewTimer(eventsLife), time.NewTicker(eventsLook)
 	defer life.Stop()
-	defer look.Stop()
-	var before []byte
+	defer again.Stop()
+	var before sight
 	for {
 		changed := n.changed.Swap(false) // before the look: what comes later is the next one's
-		now, living, err := requests(ctx)
-		text := ""
-		switch {
-		case err != nil:
+		now, err := look(ctx)
+		if err != nil {
 			return // the next stream's beginning says what it is
-		case !living:
+		}
+		if !now.living {
 			send("event: ended\ndata: {}\n\n")
 			return
-		case !bytes.Equal(now, before):
-			text, before = "event: requests\ndata: "+string(now)+"\n\n", now
 		}
-		if changed {
+		text := ""
+		if !bytes.Equal(now.requests, before.requests) {
+			text = "event: requests\ndata: " + string(now.requests) + "\n\n"
+		}
+		if changed || before.living && now.lines != before.lines {
 			text += "event: changed\ndata: {}\n\n"
 		}
+		before = now
 		if text == "" && time.Since(said) >= eventsSign {
 			text = ":\n\n"
 		}
@@ -180,7 +189,7 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 		}
 		select {
 		case <-n.poked:
-		case <-look.C:
+		case <-again.C:
 		case <-life.C:
 			return
 		case <-ctx.Done():
@@ -191,23 +200,25 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 	}
 }
 
-// requestsNow asks the gate again, since much can have happened while a stream
-// was open, and lists the account's requests. It does not count as a use of
-// the session: a page that was left open does not keep it alive.
-func (s *Server) requestsNow(ctx context.Context, a session.Actor, by gate.Caller) (list []byte, living bool, err error) {
+// seen asks the gate again, since much can have happened while a stream was
+// open. It does not count as a use of the session: a page that was left open
+// does not keep it alive.
+func (s *Server) seen(ctx context.Context, a session.Actor, by gate.Caller) (sight, error) {
 	var now session.Actor
-	err = s.store.View(ctx, func(tx store.Tx) error {
+	var out sight
+	err := s.store.View(ctx, func(tx store.Tx) error {
 		against, err := s.sessions.Look(tx, a.Session.ID, by, &now)
-		living = len(against) == 0
+		out.living = len(against) == 0
 		return err
 	})
-	if err != nil || !living {
-		return nil, living, err
+	if err != nil || !out.living {
+		return out, err
 	}
+	out.lines = now.Account.Hot.Seq
 	all, err := s.accounts.Requests(ctx, now)
 	if err != nil {
-		return nil, true, err
+		return out, err
 	}
-	list, err = json.Marshal(shown(all))
-	return list, true, err
+	out.requests, err = json.Marshal(shown(all))
+	return out, err
 }

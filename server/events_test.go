@@ -46,13 +46,13 @@ func held(t *testing.T, during func(poke func(), list func(string), stop context
 		now := "none"
 		var over sync.WaitGroup
 		over.Go(func() {
-			all.watch(ctx, out, n, func(context.Context) ([]byte, bool, error) {
+			all.watch(ctx, out, n, func(context.Context) (sight, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if now == "fails" {
-					return nil, false, errors.New("the store is gone")
+					return sight{}, errors.New("the store is gone")
 				}
-				return []byte(now), now != "ended", nil
+				return sight{living: now != "ended", requests: []byte(now)}, nil
 			})
 		})
 		go func() { // where it does not end by itself, the test does

@@ -229,6 +229,7 @@ func (s *Server) recoveryCodes(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.poke(a.Account.ID)
 	return api.RecoveryCodes{Codes: codes}, nil
 }
 

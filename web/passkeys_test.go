@@ -3,9 +3,11 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
@@ -103,6 +105,19 @@ func TestPasskeys(t *testing.T) {
 	phone.click("#code-passkey")
 	phone.at("/account")
 	phone.see("#inside")
+
+	// What changes elsewhere takes nothing away that somebody may be about to
+	// press.
+	laptop.until(`document.getElementById("passkeys").textContent.includes("last used")`)
+	asked := `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/v1/passkeys")).length`
+	times := run(laptop, chromedp.Evaluate[int](`was = document.querySelector("#passkeys li"); said = was.outerHTML; was.querySelector("button").focus(); `+asked))
+	phone.open("/account/ways")
+	phone.click("#codes-make")
+	phone.see("#codes-made")
+	laptop.until(fmt.Sprintf(`document.getElementById("codes-left").textContent.startsWith("10") && %s > %d`, asked, times))
+	if laptop.watch(`((now) => now.outerHTML === said && (now !== was || !now.contains(document.activeElement)))(document.querySelector("#passkeys li"))`, 500*time.Millisecond) {
+		t.Error("a passkey that nobody touched was drawn anew")
+	}
 
 	// Each account has a key of its own in a browser, whichever was there last.
 	keysOf := func(p *person) map[string]string {

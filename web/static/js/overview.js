@@ -7,7 +7,7 @@ import { line } from "./ledger.js";
 import { account, over, shown as showInside } from "./account.js";
 import { problem } from "./page.js";
 import { recoveries } from "./recoveries.js";
-import { settle } from "./settle.js";
+import { refill, settle } from "./settle.js";
 import { number, software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
@@ -78,7 +78,7 @@ function list(requests) {
 async function latest() {
   try {
     const { activity } = await on(entry, "/v1/activity");
-    await settle(() => $("latest").replaceChildren(...activity.slice(0, 4).map((a) => el("li", {}, ...line(a)))));
+    await settle(() => refill($("latest"), activity.slice(0, 4).map((a) => el("li", {}, ...line(a)))));
   } catch (error) {
     over(error);
   }

@@ -53,3 +53,34 @@ export async function settle(change) {
     if (!was || was.top !== at.top || was.left !== at.left) unpressed(e);
   }
 }
+
+// settled is an element as it will be once it can be pressed.
+function settled(e) {
+  const copy = e.cloneNode(true);
+  for (const s of [copy, ...copy.querySelectorAll("[data-settling]")]) s.removeAttribute("data-settling");
+  return copy;
+}
+
+// refill gives a list the entries that it should have by now. One that says
+// what it said before stays the same element: whoever is about to press it, or
+// stands on it with a key, loses nothing. Entries that can be pressed carry the
+// id of what they are about.
+export function refill(list, entries) {
+  let old = list.firstElementChild;
+  const drop = () => {
+    const gone = old;
+    old = old.nextElementSibling;
+    gone.remove();
+  };
+  for (const e of entries) {
+    let same = old;
+    while (same && !settled(same).isEqualNode(e)) same = same.nextElementSibling;
+    if (!same) {
+      list.insertBefore(e, old);
+      continue;
+    }
+    while (old !== same) drop();
+    old = same.nextElementSibling;
+  }
+  while (old) drop();
+}

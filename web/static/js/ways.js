@@ -9,6 +9,7 @@ import { account, over, shown } from "./account.js";
 import { create } from "./passkeys.js";
 import { warm } from "./password.js";
 import { press, sent } from "./press.js";
+import { refill, settle } from "./settle.js";
 import { at, number, t, when } from "./words.js";
 import { on, server } from "./wire.js";
 
@@ -63,15 +64,17 @@ function passkey(p) {
     await passkeys();
     $("passkeys-title").focus();
   });
-  return el("li", { class: "device" }, el("div", {}, el("p", {}, el("strong", {}, name(p.name))),
+  return el("li", { class: "device", "data-id": p.id }, el("div", {}, el("p", {}, el("strong", {}, name(p.name))),
     el("p", { class: "dim" }, p.added_on ? t("passkey.added-on", { when: when(p.added), device: p.added_on }) : t("passkey.added", { when: when(p.added) }), p.last_used ? ` · ${t("device.seen", { when: when(p.last_used) })}` : "")), remove);
 }
 
 async function passkeys() {
   const { passkeys: all, possible, most } = await on(entry, "/v1/passkeys");
-  $("passkeys").replaceChildren(...all.map(passkey));
-  $("passkeys-impossible").hidden = possible && able;
-  $("add-passkey").hidden = !possible || !able || all.length >= most;
+  await settle(() => {
+    refill($("passkeys"), all.map(passkey));
+    $("passkeys-impossible").hidden = possible && able;
+    $("add-passkey").hidden = !possible || !able || all.length >= most;
+  });
 }
 
 async function addPasskey(called) {
