@@ -12,8 +12,11 @@ GO      := CGO_ENABLED=0 go
 export GOFLAGS := -trimpath -gcflags=all=-dwarf=false '-toolexec=env GOGC=off GOMEMLIMIT=1GiB'
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# The OPAQUE client of the pages: the one thing that npm bundles.
+# What the program holds and is made: the OPAQUE client of the pages, the one
+# thing that npm bundles, and the pages of the causes as HTML.
 BUNDLE := web/static/dist/opaque.js
+CAUSES := web/static/dist/causes
+MADE   := $(BUNDLE) $(CAUSES)
 
 .PHONY: build cross systems run test deps format faults bench torture clean
 
@@ -21,10 +24,14 @@ $(BUNDLE): web/package-lock.json web/package.json agent/common.txt
 	cd web && npm ci --no-audit --no-fund --silent && npm run build --silent
 	touch $(BUNDLE)
 
-build: $(BUNDLE)
+$(CAUSES): $(wildcard docs/causes/*.md docs/render/*.go)
+	rm -rf $(CAUSES)
+	$(GO) run ./docs/render $(CAUSES)
+
+build: $(MADE)
 	$(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit ./cmd/readmit
 
-cross: $(BUNDLE)
+cross: $(MADE)
 	GOOS=darwin GOARCH=arm64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-darwin-arm64 ./cmd/readmit
 	GOOS=windows GOARCH=amd64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-windows-amd64.exe ./cmd/readmit
 	GOOS=linux GOARCH=arm64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-linux-arm64 ./cmd/readmit
@@ -33,7 +40,7 @@ cross: $(BUNDLE)
 # the same, macOS without optimisation, which takes half of the time and is not
 # kept. No file of ours asks for a processor, so what builds for linux/amd64
 # builds for linux/arm64.
-systems: $(BUNDLE)
+systems: $(MADE)
 	GOOS=darwin GOARCH=arm64 $(GO) build -gcflags "all=-N -l -dwarf=false" -ldflags "$(LDFLAGS)" -o /dev/null ./cmd/readmit
 	GOOS=windows GOARCH=amd64 $(GO) build -ldflags "$(LDFLAGS)" -o bin/readmit-windows-amd64.exe ./cmd/readmit
 

@@ -33,6 +33,7 @@ var allowed = []struct {
 	{"identifier", ""},
 	{"api", "cause policy"},
 	{"docs", ""},
+	{"docs/render", "docs"},
 
 	// The domain on the server's side.
 	{"store", "lockout"},
@@ -81,7 +82,7 @@ var allowed = []struct {
 	{"store/sqlite", "store store/internal/rows store/internal/sqltx"},
 	{"store/postgres", "store store/internal/rows store/internal/sqltx"},
 	{"store/postgres/pgtest", ""},
-	{"web", "api cause docs"},
+	{"web", "api cause"},
 	{"server", "account api cause desk device explain gate identifier incident keys message message/send opaque passkey policy recovery session signal signal/push signin store store/archive web"},
 
 	// Programs. Those beside readmit itself work on it from outside, as a

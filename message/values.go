@@ -31,8 +31,8 @@ var values = map[string]func(string) (string, bool){
 }
 
 func matching(form string) func(string) (string, bool) {
-	r := regexp.MustCompile(form)
-	return func(s string) (string, bool) { return s, r.MatchString(s) }
+	r := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
+	return func(s string) (string, bool) { return s, r().MatchString(s) }
 }
 
 // identifier shows an account's identifier, with a question mark for what could

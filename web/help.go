@@ -1,14 +1,10 @@
 package web
 
 import (
-	"bytes"
 	"html/template"
 	"strings"
 
-	"github.com/yuin/goldmark"
-
 	"readmit.dev/readmit/cause"
-	"readmit.dev/readmit/docs"
 )
 
 // group is some causes under one heading, as the help lists them.
@@ -67,18 +63,10 @@ func (p *Pages) cause(lang string, code cause.Code) (causePage, bool) {
 	if !ok {
 		return causePage{}, false
 	}
-	source, err := docs.Causes.ReadFile("causes/" + string(row.Code) + ".md")
+	body, err := files.ReadFile(causes + string(code) + ".html")
 	if err != nil {
 		return causePage{}, false
 	}
-	// It begins with the title and the code, which the page has in its own way.
-	if title, rest, ok := bytes.Cut(source, []byte("\n")); ok && bytes.HasPrefix(title, []byte("# ")) {
-		source = bytes.TrimPrefix(bytes.TrimSpace(rest), []byte("`"+string(code)+"`"))
-	}
-	var body bytes.Buffer
-	if goldmark.Convert(source, &body) != nil {
-		return causePage{}, false
-	}
-	// It is our own page, from the binary itself; goldmark passes no HTML on.
-	return causePage{row, p.words[lang].get(causeKey(code)), template.HTML(body.String())}, true
+	// It is our own page, from the binary itself.
+	return causePage{row, p.words[lang].get(causeKey(code)), template.HTML(body)}, true
 }

@@ -21,14 +21,19 @@ import (
 //go:embed static
 var files embed.FS
 
-// bundle is the file of the OPAQUE client, made by `make build`.
-const bundle = "dist/opaque.js"
+// What `make build` makes: the file of the OPAQUE client, and the folder of the
+// causes' pages, which are parts of pages and not loaded by any.
+const (
+	bundle = "dist/opaque.js"
+	causes = "static/dist/causes/"
+)
 
-// Complete reports whether the OPAQUE client was there when this was built:
-// without it nobody can sign in with a browser.
+// Complete reports whether the OPAQUE client and the causes' pages were there
+// when this was built: without it nobody can sign in with a browser.
 func Complete() bool {
-	_, err := fs.Stat(files, "static/"+bundle)
-	return err == nil
+	_, client := fs.Stat(files, "static/"+bundle)
+	_, pages := fs.Stat(files, strings.TrimSuffix(causes, "/"))
+	return client == nil && pages == nil
 }
 
 // static holds what pages load. All of it is under one address that changes
@@ -56,7 +61,7 @@ var kinds = map[string]string{
 func loadStatic(words map[string]catalogue) (static, error) {
 	s := static{complete: Complete(), assets: map[string]asset{}, words: map[string]asset{}}
 	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasPrefix(name, causes) {
 			return err
 		}
 		b, err := files.ReadFile(name)
