@@ -121,7 +121,7 @@ func stateOf(t *testing.T, home string) map[string][]byte {
 		if d.IsDir() && (name == "repairs" || strings.Contains(name, ".readmit-")) {
 			return fs.SkipDir
 		}
-		if d.IsDir() || strings.Contains(name, ".readmit-") || strings.HasPrefix(name, ".new-") || strings.HasSuffix(name, "lock") {
+		if !d.Type().IsRegular() || strings.Contains(name, ".readmit-") || strings.HasPrefix(name, ".new-") || strings.HasSuffix(name, "lock") {
 			return nil
 		}
 		rel, err := filepath.Rel(home, path)
