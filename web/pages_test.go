@@ -424,6 +424,25 @@ func TestPages(t *testing.T) {
 		}
 	})
 
+	part("what is slow replaces nothing newer", func(t *testing.T) {
+		drawn := run(laptop, chromedp.Evaluate[string](`(async () => {
+			const { inTurn } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "settle.js"));
+			let now = "old", drawn = "";
+			const look = inTurn(async () => {
+				const got = now;
+				await new Promise((go) => setTimeout(go, got === "old" ? 100 : 10)); // as answers do that overtake each other
+				drawn += got + " ";
+			});
+			const first = look();
+			now = "new";
+			await Promise.all([first, look(), look()]);
+			return drawn;
+		})()`, chromedp.EvalAwaitPromise))
+		if drawn != "old new " {
+			t.Errorf("drawn: %q", drawn)
+		}
+	})
+
 	part("remove a device", func(t *testing.T) {
 		laptop.open("/account/devices")
 		laptop.see("#devices li")

@@ -2,7 +2,7 @@
 // row stays the same element, so that nobody is interrupted in what they type.
 import { $, ask, el, name, say } from "./dom.js";
 import { press, sent } from "./press.js";
-import { settle } from "./settle.js";
+import { inTurn, settle } from "./settle.js";
 import { has, t, until, when } from "./words.js";
 import { on } from "./wire.js";
 
@@ -66,12 +66,12 @@ function newRow(a) {
 
 // addresses lists them as they are now; while a code is on its way it looks
 // again, so that one that cannot be delivered is told by itself.
-export async function addresses() {
+export const addresses = inTurn(async () => {
   clearTimeout(looking);
   const { addresses: all, kinds } = await on(entry, "/v1/addresses");
   await settle(() => draw(all, kinds));
   if (all.some((a) => !a.verified && !a.failed && a.code_until > Date.now() / 1000)) looking = setTimeout(look, LOOK);
-}
+});
 
 function draw(all, kinds) {
   for (const a of all) {

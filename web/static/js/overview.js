@@ -6,8 +6,8 @@ import { countdown } from "./countdown.js";
 import { line } from "./ledger.js";
 import { account, over, shown as showInside } from "./account.js";
 import { problem } from "./page.js";
-import { recoveries } from "./recoveries.js";
-import { refill, settle } from "./settle.js";
+import { recoveriesOf } from "./recoveries.js";
+import { inTurn, refill, settle } from "./settle.js";
 import { number, software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
@@ -75,14 +75,14 @@ function list(requests) {
   return settle(() => draw(wanted));
 }
 
-async function latest() {
+const latest = inTurn(async () => {
   try {
     const { activity } = await on(entry, "/v1/activity");
     await settle(() => refill($("latest"), activity.slice(0, 4).map((a) => el("li", {}, ...line(a)))));
   } catch (error) {
     over(error);
   }
-}
+});
 
 function button(key, kind, work) {
   const b = el("button", { type: "button", class: kind }, t(key));
@@ -100,7 +100,7 @@ function button(key, kind, work) {
 let supportDrawn = "[[],[]]";
 
 // support is what the desk asks for, and what it may see.
-async function support() {
+const support = inTurn(async () => {
   const { approvals, asked } = await on(entry, "/v1/approvals");
   const now = Date.now() / 1000;
   const given = approvals.filter((a) => !a.revoked && a.expires > now);
@@ -109,7 +109,7 @@ async function support() {
   if (all === supportDrawn) return;
   supportDrawn = all;
   await settle(() => drawSupport(given, waiting));
-}
+});
 
 function drawSupport(given, waiting) {
   $("support").hidden = given.length + waiting.length === 0;
@@ -119,8 +119,6 @@ function drawSupport(given, waiting) {
     ...given.map((a) => el("li", {}, el("p", {}, t("support.sees"), " ", el("a", { class: "ref", href: `/incident/${a.reference}`, dir: "ltr" }, a.reference), " ", t("support.until", { when: when(a.expires) })),
       el("p", { class: "go" }, button("support.revoke", "danger", async () => { await on(entry, "/v1/approvals/revoke", { reference: a.reference }); await support(); })))));
 }
-
-const rest = () => Promise.all([recoveries(entry), support(), latest()]).catch((error) => over(error));
 
 function codes() {
   let timer;
@@ -150,8 +148,10 @@ function codes() {
 async function start() {
   entry = await account((requests) => { list(requests); latest(); }, () => rest());
   if (!entry) return;
+  const recoveries = recoveriesOf(entry);
+  const rest = () => Promise.all([recoveries(), support(), latest()]).catch((error) => over(error));
   codes();
-  showInside(rest(), on(entry, "/v1/requests").then(({ requests }) => list(requests)).catch((error) => over(error)));
+  showInside(rest(), on(entry, "/v1/requests").then(({ requests }) => wanted || list(requests)).catch((error) => over(error)));
   // Who works at the desk is led there; whose proof is too old is told there.
   on(entry, "/v1/desk").then(() => show($("to-desk")), (error) => { if (error.reason === "fresh") show($("to-desk")); });
   $("explain").addEventListener("submit", (e) => {

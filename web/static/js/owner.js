@@ -4,11 +4,12 @@ import { $, busy, go, hide, show } from "./dom.js";
 import { listen } from "./events.js";
 import { problem } from "./page.js";
 import { refused } from "./refused.js";
-import { settle } from "./settle.js";
+import { inTurn, settle } from "./settle.js";
 import { Refused, on } from "./wire.js";
 import { at, t, when } from "./words.js";
 
 let entry, reference;
+let presses = 0; // how often something was said or decided here
 
 // line is the incident's in the ledger: nothing but a look at it is noted by asking.
 async function line() {
@@ -23,6 +24,7 @@ function drawMine(said) {
 
 async function mine() {
   await on(entry, "/v1/activity/mine", { reference });
+  presses++;
   drawMine(Date.now() / 1000);
   $("you-told").textContent += ` ${t("you.yes.told")}`;
   $("you-told").focus();
@@ -55,6 +57,7 @@ function press(button, where, work) {
 function support(button, path, after) {
   press(button, "support-told", async () => {
     await on(entry, path, { reference });
+    presses++;
     drawApproval(await approval());
     $("support-told").textContent += after;
     $("support-told").focus();
@@ -63,18 +66,22 @@ function support(button, path, after) {
 
 // follow keeps the page as things are. told is called when what the ledger
 // says of the incident has changed.
-async function follow(before, told) {
+async function follow(last, told) {
   const known = (l) => JSON.stringify([l?.outcome, l?.cause]);
+  const look = inTurn(async () => {
+    const before = presses;
+    const [now, may] = await Promise.all([line(), approval()]);
+    await settle(() => {
+      if (presses !== before) return; // its own "changed" comes yet
+      drawMine(now?.mine);
+      drawApproval(may);
+    });
+    if (known(now) !== known(last)) await told();
+    last = now;
+  });
   await listen(entry, async (kind) => {
     if (kind !== "changed") return kind === "ended" ? on(entry, "/v1/requests").catch(over) : undefined;
-    try {
-      const [now, may] = await Promise.all([line(), approval()]);
-      await settle(() => { drawMine(now?.mine); drawApproval(may); });
-      if (known(now) !== known(before)) await told();
-      before = now;
-    } catch (error) {
-      over(error);
-    }
+    await look().catch(over);
   });
 }
 

@@ -4,7 +4,7 @@ import { $, busy, el, name, say, show } from "./dom.js";
 import { countdown } from "./countdown.js";
 import { RUNNING, over } from "./account.js";
 import { problem } from "./page.js";
-import { settle } from "./settle.js";
+import { inTurn, settle } from "./settle.js";
 import { software, t, when } from "./words.js";
 import { Problem, on } from "./wire.js";
 
@@ -29,18 +29,18 @@ function stopped(r) {
   $("recoveries-told").focus();
 }
 
-function newRow(entry, r) {
+function newRow(entry, list, r) {
   let end, approved;
   const box = el("div", { class: "answer" });
   const opens = el("span", {});
   const approve = button("recoveries.approve", "", box, async () => {
     approve.remove();
-    end = countdown(entry, "/v1/recoveries/approve", r, box, (code) => code, () => recoveries(entry));
+    end = countdown(entry, "/v1/recoveries/approve", r, box, (code) => code, list);
   });
   const stop = button("recoveries.stop", "danger", box, async () => {
     await on(entry, "/v1/recoveries/cancel", { id: r.id });
     stopped(r);
-    await recoveries(entry);
+    await list();
   });
   const li = el("li", { class: "request", id: `recovery-${r.id}` },
     el("p", {}, el("strong", {}, name(r.name)), " ", t(r.this ? "recoveries.this" : r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
@@ -56,16 +56,19 @@ function newRow(entry, r) {
   } };
 }
 
-// recoveries lists them as they are now.
-export async function recoveries(entry) {
-  const { recoveries: all } = await on(entry, "/v1/recoveries");
-  await settle(() => draw(entry, all.filter((r) => RUNNING.includes(r.state))));
+// recoveriesOf lists an account's as they are now, as often as it is called.
+export function recoveriesOf(entry) {
+  const list = inTurn(async () => {
+    const { recoveries: all } = await on(entry, "/v1/recoveries");
+    await settle(() => draw(entry, list, all.filter((r) => RUNNING.includes(r.state))));
+  });
+  return list;
 }
 
-function draw(entry, running) {
+function draw(entry, list, running) {
   for (const r of running.toReversed()) { // the newest goes to the top
     if (!rows.has(r.id)) {
-      rows.set(r.id, newRow(entry, r));
+      rows.set(r.id, newRow(entry, list, r));
       $("recoveries-list").prepend(rows.get(r.id).li);
       say(t("recoveries.new", { name: r.name }));
     }

@@ -84,3 +84,23 @@ export function refill(list, entries) {
   }
   while (old) drop();
 }
+
+// inTurn runs work that fetches and draws one at a time, and once more where it
+// was asked for meanwhile: an answer that is slow never replaces a newer one.
+export function inTurn(work) {
+  let running, wanted;
+  const run = async () => {
+    try {
+      while (wanted) {
+        wanted = false;
+        await work();
+      }
+    } finally {
+      running = undefined;
+    }
+  };
+  return () => {
+    wanted = true;
+    return running ??= run();
+  };
+}

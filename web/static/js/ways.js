@@ -9,7 +9,7 @@ import { account, over, shown } from "./account.js";
 import { create } from "./passkeys.js";
 import { warm } from "./password.js";
 import { press, sent } from "./press.js";
-import { refill, settle } from "./settle.js";
+import { inTurn, refill, settle } from "./settle.js";
 import { at, number, t, when } from "./words.js";
 import { on, server } from "./wire.js";
 
@@ -68,14 +68,14 @@ function passkey(p) {
     el("p", { class: "dim" }, p.added_on ? t("passkey.added-on", { when: when(p.added), device: p.added_on }) : t("passkey.added", { when: when(p.added) }), p.last_used ? ` · ${t("device.seen", { when: when(p.last_used) })}` : "")), remove);
 }
 
-async function passkeys() {
+const passkeys = inTurn(async () => {
   const { passkeys: all, possible, most } = await on(entry, "/v1/passkeys");
   await settle(() => {
     refill($("passkeys"), all.map(passkey));
     $("passkeys-impossible").hidden = possible && able;
     $("add-passkey").hidden = !possible || !able || all.length >= most;
   });
-}
+});
 
 async function addPasskey(called) {
   const begun = await fresh(entry, "/v1/passkeys/add/start");
