@@ -7,10 +7,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -20,19 +24,13 @@ const visits = 20
 // partPage opens the first page in Chromium, each time as somebody who was
 // never there: no connection is open and nothing is kept.
 func (b *bench) partPage() error {
-	ended := make(chan error)
-	go func() { ended <- b.page() }() // see unpin
-	return <-ended
-}
-
-func (b *bench) page() error {
-	options := []chromedp.ExecAllocatorOption{chromedp.Flag("disable-dev-shm-usage", true), chromedp.ModifyCmdFunc(func(*exec.Cmd) { b.cores.unpin() })}
+	options := []chromedp.ExecAllocatorOption{chromedp.Flag("disable-dev-shm-usage", true)}
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
 	ctx, stop := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(options...))
 	defer stop()
-	if err := chromedp.Do(ctx); err != nil {
+	if err := b.cores.unpinned(func() error { return chromedp.Do(ctx) }); err != nil {
 		return fmt.Errorf("Chromium does not start; `make deps` installs it: %w", err)
 	}
 	plain, end, err := servePlain()
@@ -87,7 +85,7 @@ func visit(browser context.Context, url string) (v visited, err error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+	if err := chromedp.Do(ctx, unwatched, chromedp.Navigate(url)); err != nil {
 		return v, err
 	}
 	return chromedp.Run(ctx, chromedp.Evaluate[visited](`new Promise((done) => {
@@ -100,6 +98,17 @@ func visit(browser context.Context, url string) (v visited, err error) {
 		};
 		look();
 	})`, chromedp.EvalAwaitPromise))
+}
+
+// unwatched ends what a page is watched for that tests need and people do not
+// have: each request, each rule of the style and each element was a message.
+func unwatched(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	for _, disable := range []cdp.Command[cdp.Empty, cdp.Empty]{css.Disable, dom.Disable, network.Disable, log.Disable} {
+		if _, err := cdp.Call(ctx, t, disable, cdp.Empty{}); err != nil {
+			return chromedp.Void{}, err
+		}
+	}
+	return chromedp.Void{}, nil
 }
 
 func middle(all []float64) float64 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,15 +78,38 @@ func (c cores) startOn(cmd *exec.Cmd) error {
 	return err
 }
 
-// unpin lets what this goroutine starts next use both cores, as a browser does.
-// Its thread stays so, and ends with the goroutine.
-func (c cores) unpin() {
+// unpinned runs what starts processes that may use both cores: a browser, a
+// database. Which thread of this program starts them is not ours to say, so all
+// of them may meanwhile.
+func (c cores) unpinned(start func() error) error {
 	if !c.pinned {
-		return
+		return start()
 	}
-	runtime.LockOSThread()
-	var both unix.CPUSet
+	var both, load unix.CPUSet
 	both.Set(c.server)
 	both.Set(c.load)
-	unix.SchedSetaffinity(0, &both) // where it fails, the browser has one core: the figure is worse, not better
+	load.Set(c.load)
+	if err := everyThread(&both); err != nil {
+		return err
+	}
+	return errors.Join(start(), everyThread(&load))
+}
+
+// everyThread sets the cores of all threads that this program has. One that is
+// started meanwhile has the cores of the one that starts it.
+func everyThread(on *unix.CPUSet) error {
+	all, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(id, on); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }

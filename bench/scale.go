@@ -25,21 +25,12 @@ const scaled = 64 * atOnce
 // embedded store, all in one run: rates, and what each call costs in processor
 // time of the nodes and of the database, and in round trips. Nodes and database
 // share both cores, the load has one of them.
-func (b *bench) partScale() error {
-	done := make(chan error, 1)
-	go func() {
-		b.cores.unpin() // the thread stays so, and ends with this goroutine
-		done <- b.scale()
-	}()
-	return <-done
-}
-
-func (b *bench) scale() (err error) {
+func (b *bench) partScale() (err error) {
 	if err := b.scaledTo("one node, SQLite", 1, nil); err != nil {
 		return err
 	}
-	c, err := database()
-	if err != nil {
+	var c *pgtest.Cluster
+	if err := b.cores.unpinned(func() (err error) { c, err = database(); return err }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
@@ -81,8 +72,11 @@ func (b *bench) scaledTo(of string, count int, c *pgtest.Cluster) (err error) {
 		store = c.URL(name)
 	}
 	fmt.Fprintf(b.log, "bench: %s\n", of)
-	n, err := b.startNodes(strings.ReplaceAll(of, " ", "-"), store, count, cores{})
-	if err != nil {
+	var n *nodes
+	if err := b.cores.unpinned(func() (err error) {
+		n, err = b.startNodes(strings.ReplaceAll(of, " ", "-"), store, count, cores{})
+		return err
+	}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.stop()) }()

@@ -2,11 +2,11 @@
 import { $, el, go, hide, name, show } from "./dom.js";
 import { listen } from "./events.js";
 import { accounts, choose, current } from "./kept.js";
-import { trouble, usable } from "./page.js";
+import { Refused, trouble, usable } from "./page.js";
 import { refused } from "./refused.js";
 import { SETTLE } from "./settle.js";
 import { t } from "./words.js";
-import { Refused, on } from "./wire.js";
+import { on } from "./wire.js";
 
 const SOON = 800; // milliseconds
 

@@ -5,9 +5,9 @@ import { $, ask as sure, busy, go, hide, show } from "./dom.js";
 import { ownName, self } from "./device.js";
 import { inside, keepSignedIn } from "./inside.js";
 import { dropCase } from "./kept.js";
-import { problem } from "./page.js";
+import { Problem, Refused, Unreachable, problem, server } from "./page.js";
 import { fault, record, warm } from "./password.js";
-import { Problem, Refused, Unreachable, call, server } from "./wire.js";
+import { call } from "./wire.js";
 import { settle } from "./settle.js";
 import { at, t, when } from "./words.js";
 

@@ -2,9 +2,9 @@
 // itself when the present one ends.
 import { el, say } from "./dom.js";
 import { over } from "./account.js";
-import { problem } from "./page.js";
+import { Problem, problem } from "./page.js";
 import { number, t } from "./words.js";
-import { Problem, on } from "./wire.js";
+import { on } from "./wire.js";
 
 // countdown fills a box as long as path gives codes for the thing r. It returns
 // what stops it. format spells a code; done is called when there is none to

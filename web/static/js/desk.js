@@ -3,10 +3,10 @@
 // may be seen no longer.
 import { $, ask, busy, el, go, hide, name, show } from "./dom.js";
 import { account, over, shown } from "./account.js";
-import { problem } from "./page.js";
+import { Refused, problem } from "./page.js";
 import { asReference, fact, remedy, title } from "./report.js";
 import { at, t, when } from "./words.js";
-import { Refused, on } from "./wire.js";
+import { on } from "./wire.js";
 
 const kinds = ["start-recovery", "end-sessions", "unlock", "remove-factors"];
 

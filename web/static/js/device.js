@@ -42,6 +42,3 @@ export function ownName() {
   const { name, system } = self();
   return `${name} - ${system}`;
 }
-
-// able says whether this browser can make and use passkeys.
-export const able = Boolean(globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON);

@@ -1,15 +1,15 @@
 // Signing in, from the press of the button on: by a password and a code, or by
 // a passkey.
-import { able, newKey, ownName, self } from "./device.js";
+import { newKey, ownName, self } from "./device.js";
 import { $, busy, go, hide, show } from "./dom.js";
 import { inside, keepSignedIn } from "./inside.js";
 import { account, accounts, latest, normal } from "./kept.js";
-import { problem, trouble } from "./page.js";
+import { Refused, able, problem, trouble } from "./page.js";
 import { Another, Stopped, enter } from "./passkeys.js";
 import { prove } from "./password.js";
 import { refused } from "./refused.js";
 import { number, t } from "./words.js";
-import { Refused, call } from "./wire.js";
+import { call } from "./wire.js";
 
 const DIGITS = /^\d{3}[ -]?\d{3}$/;
 

@@ -1,7 +1,8 @@
 // What appears by itself: a signed stream of events. Of all pages of an
 // account that are open, one listens and tells the others: a browser has few
 // connections to give.
-import { Refused, stream } from "./wire.js";
+import { Refused } from "./page.js";
+import { stream } from "./wire.js";
 
 const AGAIN = 2000; // milliseconds until a stream that broke is opened anew
 

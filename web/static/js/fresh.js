@@ -1,10 +1,11 @@
 // What needs a fresh proof of the password: asked for when the server does.
 import { $, busy, hide, show } from "./dom.js";
 import { self } from "./device.js";
+import { Problem } from "./page.js";
 import { prove } from "./password.js";
 import { put } from "./press.js";
 import { t } from "./words.js";
-import { Problem, on } from "./wire.js";
+import { on } from "./wire.js";
 
 // grant has the password proved for a purpose, in a dialog that stays until it
 // is right; null when the person thought better of it. missing says what the

@@ -7,7 +7,8 @@ const LAYOUT = "readmit-layout";
 
 // hints watches an identifier's and a password's field, each with its line.
 export function hints(identifier, identifierLine, password, passwordLine) {
-  const layout = new Map(JSON.parse(localStorage.getItem(LAYOUT) ?? "[]"));
+  let learned; // read with the first key: storage makes a page wait
+  const layout = () => learned ??= new Map(JSON.parse(localStorage.getItem(LAYOUT) ?? "[]"));
   const found = { caps: false, layout: false };
 
   const spaced = (s) => s !== s.trim();
@@ -37,13 +38,13 @@ export function hints(identifier, identifierLine, password, passwordLine) {
 
   identifier?.addEventListener("keydown", (e) => {
     const pressed = letter(e);
-    if (pressed) layout.set(...pressed);
+    if (pressed) layout().set(...pressed);
   });
-  identifier?.addEventListener("change", () => localStorage.setItem(LAYOUT, JSON.stringify([...layout])));
+  identifier?.addEventListener("change", () => localStorage.setItem(LAYOUT, JSON.stringify([...layout()])));
   identifier?.addEventListener("input", tell);
   password.addEventListener("keydown", (e) => {
     const pressed = letter(e);
-    if (pressed && layout.has(pressed[0])) found.layout = layout.get(pressed[0]) !== pressed[1];
+    if (pressed && layout().has(pressed[0])) found.layout = layout().get(pressed[0]) !== pressed[1];
     caps(e);
   });
   password.addEventListener("keyup", caps);

@@ -1,11 +1,8 @@
 // The first page: what is needed to type in it. What a press needs comes after.
-import { able, ownName } from "./device.js";
 import { $, busy, el, go, hide, name, show } from "./dom.js";
 import { hints } from "./hints.js";
-import { accounts, choose } from "./kept.js";
-import { trouble, usable } from "./page.js";
+import { Unreachable, able, trouble, usable } from "./page.js";
 import { t, when } from "./words.js";
-import { Unreachable } from "./wire.js";
 
 // entering does what needs the rest of the modules.
 async function entering(work) {
@@ -21,7 +18,6 @@ async function entering(work) {
 async function start() {
   if (!usable()) return;
   const form = $("sign-in");
-  form.device.placeholder = ownName();
   hints(form.account, $("account-hint"), form.password, $("password-hint"));
   form.addEventListener("submit", (e) => {
     e.preventDefault();
@@ -38,6 +34,7 @@ async function start() {
   if (passkey) passkey.hidden = !able;
   passkey?.addEventListener("click", () => busy(passkey, () => entering((enter) => enter.withPasskey())));
   performance.mark("usable");
+  import("./device.js").then(({ ownName }) => { form.device.placeholder = ownName(); });
   const before = sessionStorage.getItem("readmit-told"); // of what has led here
   sessionStorage.removeItem("readmit-told");
   if (before) {
@@ -46,6 +43,7 @@ async function start() {
   }
   $("another").addEventListener("click", () => { hide($("here")); go($("enter")); form.account.focus(); });
 
+  const { accounts, choose } = await import("./kept.js");
   const here = (await accounts()).filter((a) => a.session);
   if (here.length > 0 && !location.search.includes("add")) {
     for (const entry of here) {

@@ -3,11 +3,11 @@
 import { $, el, go, hide, show } from "./dom.js";
 import { accounts, choose, current, refusal } from "./kept.js";
 import { owner } from "./owner.js";
-import { problem, usable } from "./page.js";
+import { Problem, problem, usable } from "./page.js";
 import { fact, remedy, title } from "./report.js";
 import { refill, settle } from "./settle.js";
 import { t } from "./words.js";
-import { Problem, call, hello, on } from "./wire.js";
+import { call, hello, on } from "./wire.js";
 import { newKey } from "./device.js";
 
 const reference = decodeURIComponent(location.pathname.split("/").pop()).toUpperCase();

@@ -1,7 +1,8 @@
 // What this browser keeps: for each account its key and session, the refusals
 // it was given, and the recoveries it has begun. Keys are CryptoKeys that nobody can read, not even
 // these scripts; there is no cookie and no password.
-const database = new Promise((done, failed) => {
+let database;
+const opened = () => database ??= new Promise((done, failed) => {
   const asked = indexedDB.open("readmit", 1);
   asked.onupgradeneeded = () => {
     asked.result.createObjectStore("accounts", { keyPath: "account" });
@@ -13,7 +14,7 @@ const database = new Promise((done, failed) => {
 });
 
 async function run(store, mode, f) {
-  const db = await database;
+  const db = await opened();
   return new Promise((done, failed) => {
     const tx = db.transaction(store, mode);
     const asked = f(tx.objectStore(store));

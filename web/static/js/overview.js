@@ -5,11 +5,11 @@ import { grouped, now } from "./codes.js";
 import { countdown } from "./countdown.js";
 import { line } from "./ledger.js";
 import { account, over, shown as showInside } from "./account.js";
-import { problem } from "./page.js";
+import { Problem, problem } from "./page.js";
 import { recoveriesOf } from "./recoveries.js";
 import { inTurn, refill, settle } from "./settle.js";
 import { number, software, t, when } from "./words.js";
-import { Problem, on } from "./wire.js";
+import { on } from "./wire.js";
 
 let entry;
 const shown = new Map(); // codes on view, by request: what stops their countdown

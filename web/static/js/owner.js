@@ -2,10 +2,10 @@
 // becomes of it while the page is open.
 import { $, busy, go, hide, show } from "./dom.js";
 import { listen } from "./events.js";
-import { problem } from "./page.js";
+import { Refused, problem } from "./page.js";
 import { refused } from "./refused.js";
 import { inTurn, settle } from "./settle.js";
-import { Refused, on } from "./wire.js";
+import { on } from "./wire.js";
 import { at, t, when } from "./words.js";
 
 let entry, reference;

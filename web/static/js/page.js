@@ -1,7 +1,34 @@
-// What every page begins with.
+// What every page begins with: where it is, what it can do, and what may go
+// wrong on it.
 import { $, show } from "./dom.js";
 import { has, t } from "./words.js";
-import { Problem, Unreachable, server } from "./wire.js";
+
+export const server = document.querySelector('meta[name="readmit-url"]').content;
+
+// Refused is code 4001: who may know why asks with the incident.
+export class Refused extends Error {
+  constructor(problem) {
+    super("refused");
+    this.reference = problem.reference;
+    this.incident = problem.incident;
+    this.cause = problem.type.slice(problem.type.lastIndexOf("/") + 1);
+  }
+}
+
+// Problem is any other answer that is none.
+export class Problem extends Error {
+  constructor(problem) {
+    super(problem.title);
+    this.code = problem.code;
+    this.reason = problem.reason ?? "";
+    this.detail = problem.detail ?? "";
+  }
+}
+
+export class Unreachable extends Error {}
+
+// able says whether this browser can make and use passkeys.
+export const able = Boolean(globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON);
 
 // usable says whether this page can work: at the address that proofs are made
 // for, in a browser that has what it needs.

@@ -1,7 +1,8 @@
 // Passwords: proved and set by OPAQUE (RFC 9807). What is typed never leaves
 // this browser.
 import { random } from "./device.js";
-import { Unreachable, call, finish, hello } from "./wire.js";
+import { Unreachable } from "./page.js";
+import { call, finish, hello } from "./wire.js";
 
 let worker;
 const waiting = new Map();

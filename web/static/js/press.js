@@ -1,9 +1,8 @@
 // Pressing a button or sending a form, and being told what went wrong beside it.
 import { $, busy, el, hide, show } from "./dom.js";
-import { problem } from "./page.js";
+import { Problem, Refused, Unreachable, problem } from "./page.js";
 import { Stopped } from "./passkeys.js";
 import { t } from "./words.js";
-import { Problem, Refused, Unreachable } from "./wire.js";
 
 const box = $("trouble");
 

@@ -3,10 +3,10 @@
 import { $, busy, el, name, say, show } from "./dom.js";
 import { countdown } from "./countdown.js";
 import { RUNNING, over } from "./account.js";
-import { problem } from "./page.js";
+import { Problem, problem } from "./page.js";
 import { inTurn, settle } from "./settle.js";
 import { software, t, when } from "./words.js";
-import { Problem, on } from "./wire.js";
+import { on } from "./wire.js";
 
 const rows = new Map();
 

@@ -1,7 +1,7 @@
 // An explanation as people read it: evidence, remedies.
 import { $, code, el } from "./dom.js";
+import { server } from "./page.js";
 import { at, duration, has, t } from "./words.js";
-import { server } from "./wire.js";
 
 // What a remedy's command is on these pages.
 const buttons = {

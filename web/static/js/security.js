@@ -4,10 +4,10 @@ import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { keep } from "./kept.js";
 import { account, over, shown } from "./account.js";
-import { trouble } from "./page.js";
+import { Refused, trouble } from "./page.js";
 import { fault, prove, record, warm } from "./password.js";
 import { number, t, until } from "./words.js";
-import { Refused, call, on } from "./wire.js";
+import { call, on } from "./wire.js";
 
 let entry;
 

@@ -5,9 +5,9 @@ import { account, normal } from "./kept.js";
 import { hints } from "./hints.js";
 import { inside, keepSignedIn } from "./inside.js";
 import { over } from "./account.js";
-import { trouble, usable } from "./page.js";
+import { Refused, trouble, usable } from "./page.js";
 import { fault, record, warm } from "./password.js";
-import { Refused, call, hello } from "./wire.js";
+import { call, hello } from "./wire.js";
 import { t } from "./words.js";
 
 async function make(form) {

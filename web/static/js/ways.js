@@ -1,17 +1,17 @@
 // The ways back in: recovery codes, addresses, passkeys. And the way out:
 // export, closing.
-import { able } from "./device.js";
 import { $, ask, el, hide, name, say, show } from "./dom.js";
 import { addresses, startAddresses } from "./addresses.js";
 import { fresh, grant } from "./fresh.js";
 import { drop } from "./kept.js";
 import { account, over, shown } from "./account.js";
+import { able, server } from "./page.js";
 import { create } from "./passkeys.js";
 import { warm } from "./password.js";
 import { press, sent } from "./press.js";
 import { inTurn, refill, settle } from "./settle.js";
 import { at, number, t, when } from "./words.js";
-import { on, server } from "./wire.js";
+import { on } from "./wire.js";
 
 const FEW = 3; // recovery codes
 const COPY = $("codes-copy").textContent;

@@ -1,30 +1,7 @@
 // Calls to the account server. A refusal is kept, as every device keeps its own.
 import { prove } from "./device.js";
 import { keepRefusal } from "./kept.js";
-
-export const server = document.querySelector('meta[name="readmit-url"]').content;
-
-// Refused is code 4001: who may know why asks with the incident.
-export class Refused extends Error {
-  constructor(problem) {
-    super("refused");
-    this.reference = problem.reference;
-    this.incident = problem.incident;
-    this.cause = problem.type.slice(problem.type.lastIndexOf("/") + 1);
-  }
-}
-
-// Problem is any other answer that is none.
-export class Problem extends Error {
-  constructor(problem) {
-    super(problem.title);
-    this.code = problem.code;
-    this.reason = problem.reason ?? "";
-    this.detail = problem.detail ?? "";
-  }
-}
-
-export class Unreachable extends Error {}
+import { Problem, Refused, Unreachable, server } from "./page.js";
 
 const STALE = 4010;
 const REFUSED = 4001;

@@ -11,9 +11,13 @@ export function t(key, values = {}) {
 }
 
 const lang = document.documentElement.lang;
-const instant = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" });
-const clock = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
-const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto" });
+
+// What knows how people tell time is made when there is a time to tell: the
+// browser reads much for it.
+const once = (make) => { let made; return () => made ??= make(); };
+const instant = once(() => new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }));
+const clock = once(() => new Intl.DateTimeFormat(lang, { timeStyle: "short" }));
+const relative = once(() => new Intl.RelativeTimeFormat(lang, { numeric: "auto" }));
 
 // when tells a moment, given in Unix seconds, as people do: in hours up to so
 // many of them.
@@ -21,14 +25,14 @@ export function when(seconds, hours = 24) {
   const ago = seconds - Date.now() / 1000;
   const size = Math.abs(ago);
   if (size < 45) return t("just-now");
-  if (size < 3600) return relative.format(Math.round(ago / 60), "minute");
-  if (size < hours * 3600) return relative.format(Math.round(ago / 3600), "hour");
-  if (size < 7 * 86400) return relative.format(Math.round(ago / 86400), "day");
-  return instant.format(seconds * 1000);
+  if (size < 3600) return relative().format(Math.round(ago / 60), "minute");
+  if (size < hours * 3600) return relative().format(Math.round(ago / 3600), "hour");
+  if (size < 7 * 86400) return relative().format(Math.round(ago / 86400), "day");
+  return instant().format(seconds * 1000);
 }
 
-export const at = (seconds) => instant.format(seconds * 1000);
-export const until = (seconds) => clock.format(seconds * 1000);
+export const at = (seconds) => instant().format(seconds * 1000);
+export const until = (seconds) => clock().format(seconds * 1000);
 
 // duration tells a length such as -1h2m3s.
 export function duration(text) {
