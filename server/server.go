@@ -177,6 +177,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	if o.Shared {
 		s.nonces = device.NewSharedNonces(o.Gate.Now, o.Keys.Nonce())
+		tail.Ready(s.signals.Ready) // alone, a node remembers what it has signed
 	}
 	if s.pages, err = web.New(o.URL); err != nil {
 		return nil, err

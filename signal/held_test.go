@@ -87,6 +87,46 @@ func (v *views) View(ctx context.Context, f func(store.Tx) error) error {
 	return v.Store.View(ctx, f)
 }
 
+// TestImpatientPolls: however often a service asks without waiting, the store is
+// read at a bounded pace; and what is new is given out at once.
+func TestImpatientPolls(t *testing.T) {
+	w := newWorld(t)
+	shop := w.node.add("shop", "").Service
+	counted := &views{Store: w.node.outbox.Store}
+	w.node.outbox.Store = counted
+	poll := func(acks ...string) map[string]string {
+		t.Helper()
+		sets, _, err := w.node.outbox.Poll(t.Context(), shop, acks, nil, 9, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sets
+	}
+	began := time.Now()
+	for range 2000 {
+		if sets := poll(); len(sets) > 0 {
+			t.Fatalf("%d signals of nothing", len(sets))
+		}
+	}
+	if n, most := counted.n.Load(), int64(time.Since(began)/(100*time.Millisecond))+1; n > most {
+		t.Errorf("2,000 polls in %v read the store %d times, want %d at most", time.Since(began), n, most)
+	}
+	w.node.raise(w.account(), signal.PasswordChanged)
+	w.node.outbox.Wake()
+	sets := poll()
+	if len(sets) != 1 {
+		t.Fatalf("%d signals at once, want the one", len(sets))
+	}
+	if len(poll()) != 1 {
+		t.Error("what was not acknowledged does not come again")
+	}
+	for jti := range sets {
+		if len(poll(jti)) > 0 {
+			t.Error("what was acknowledged comes again")
+		}
+	}
+}
+
 // TestSecretsAreLookedUpCheaply: however often a service calls, and with what
 // secret, the store is read at a bounded pace; and who is new or gone is known.
 func TestSecretsAreLookedUpCheaply(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -95,6 +96,7 @@ type Outbox struct {
 	stopped chan struct{}
 
 	mu       sync.Mutex
+	names    []string                   // audiences of all services, as they were a second ago
 	verified map[store.ID]time.Time     // when streams last asked for a verification
 	signs    map[store.ID]chan struct{} // of life, by service
 }
@@ -181,6 +183,9 @@ func (o *Outbox) Run(ctx context.Context) {
 			}
 		}
 		if err == nil {
+			o.mu.Lock()
+			o.names = audiencesOf(services)
+			o.mu.Unlock()
 			wanted := map[store.ID]store.Service{}
 			for _, s := range services {
 				if s.Push != "" && s.Status == store.StreamEnabled && s.Parked.IsZero() {
@@ -254,17 +259,53 @@ func (o *Outbox) due(ctx context.Context, s store.Service, most int) (items []st
 		runs := false
 		for _, one := range services {
 			runs = runs || one.ID == s.ID && one.Status == store.StreamEnabled && one.Parked.IsZero()
-			if !slices.Contains(audiences, one.Audience) {
-				audiences = append(audiences, one.Audience)
-			}
 		}
 		if runs {
-			items = list
+			items, audiences = list, audiencesOf(services)
 		}
 		return nil
 	})
-	slices.Sort(audiences)
 	return items, audiences, err
+}
+
+// audiencesOf lists those of all services, each once and in order.
+func audiencesOf(services []store.Service) (all []string) {
+	for _, s := range services {
+		all = append(all, s.Audience)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Ready returns a signal with its SET, signed before it is written: a node that
+// makes a change signs for all nodes that send it, where each would sign again.
+// It comes as it was where there is nobody to sign for, or no key yet. A node
+// that finds other services than were known then, or an old SET, makes its own.
+func (o *Outbox) Ready(n store.Signal) store.Signal {
+	o.init()
+	o.mu.Lock()
+	audiences := o.names
+	o.mu.Unlock()
+	if len(audiences) == 0 || n.Kind == Asked || ofStream(n.Kind) {
+		return n
+	}
+	names, err := json.Marshal(audiences)
+	if err != nil {
+		return n
+	}
+	text, err := o.sets.fresh(n, audiences, store.ID{})
+	if err != nil {
+		return n
+	}
+	d, err := detail(n)
+	if err != nil {
+		return n
+	}
+	d.Set = &readySet{For: string(names), Text: text}
+	if with, err := json.Marshal(d); err == nil {
+		n.Detail = with
+	}
+	return n
 }
 
 // push sends to one service until the context ends.

@@ -46,6 +46,9 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 	over := time.NewTimer(Held)
 	defer over.Stop()
 	var letGo <-chan struct{}
+	if !wait && o.holds.told(s.ID, o.Now()) {
+		return sets, false, nil
+	}
 	if wait {
 		var done func()
 		letGo, done = o.holds.hold(s.ID)
@@ -59,6 +62,9 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 		}
 		if err := o.give(ctx, s, items, audiences, sets); err != nil {
 			return nil, false, err
+		}
+		if len(sets) == 0 && len(items) == 0 && !wait {
+			o.holds.tell(s.ID, o.Now(), woken)
 		}
 		if len(sets) > 0 || !wait {
 			return sets, len(items) == most, nil

@@ -190,3 +190,48 @@ func TestVerificationEvent(t *testing.T) {
 		t.Errorf("%d events for one question", n)
 	}
 }
+
+// TestSignedOnce: a node sends what the node that made the change has signed,
+// while it is of the services that there are, and not old.
+func TestSignedOnce(t *testing.T) {
+	w := newWorld(t)
+	here := w.node
+	shop := here.add("shop", "").Service
+	there := w.newNodeAt(&pushes{}, &clock{off: 90 * time.Second}) // by their clocks it is seen who has signed
+	later := w.newNodeAt(&pushes{}, &clock{off: 10 * time.Minute})
+	here.tail.Ready(here.outbox.Ready)
+	stop := here.run()
+	w.eventually("the services are known", func() bool {
+		n := store.Signal{Kind: signal.PasswordChanged, Detail: []byte("{}")}
+		return len(here.outbox.Ready(n).Detail) > len(n.Detail)
+	})
+	stop()
+	signer := func(of *node, a *store.Subject) (by time.Duration, audiences any) {
+		t.Helper()
+		sets, _, err := of.outbox.Poll(t.Context(), shop, nil, nil, signal.MostSets, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range sets {
+			c := w.read(text)
+			if c["sub_id"].(map[string]any)["sub"] == hex.EncodeToString(a.ID[:]) {
+				return time.Unix(int64(c["iat"].(float64)), 0).Sub(here.clock.now()).Round(30 * time.Second), c["aud"]
+			}
+		}
+		t.Fatalf("%d signals, none of the account", len(sets))
+		return 0, nil
+	}
+	first, second := w.account(), w.account()
+	here.raise(first, signal.PasswordChanged)
+	if by, _ := signer(there, first); by != 0 {
+		t.Errorf("signed again by a node whose clock is %v ahead", by)
+	}
+	if by, _ := signer(later, first); by != 10*time.Minute {
+		t.Errorf("an old one is sent as it was made: %v", by)
+	}
+	there.add("mail", "")
+	here.raise(second, signal.DeviceRemoved) // not yet told of it
+	if by, audiences := signer(there, second); by != 90*time.Second || len(audiences.([]any)) != 2 {
+		t.Errorf("for %v, signed by a node whose clock is %v ahead", audiences, by)
+	}
+}

@@ -53,12 +53,19 @@ func ofStream(kind string) bool { return kind == Verification || kind == StreamU
 
 // Detail is what a signal says beside its kind.
 type Detail struct {
-	Session store.ID `json:"session,omitzero"`
-	Device  store.ID `json:"device,omitzero"`
-	By      string   `json:"by,omitempty"`     // who made the change: one of the By constants
-	State   string   `json:"state,omitempty"`  // of a verification
-	Status  string   `json:"status,omitempty"` // of a stream: enabled, paused or disabled
-	Reason  string   `json:"reason,omitempty"` // for that
+	Session store.ID  `json:"session,omitzero"`
+	Device  store.ID  `json:"device,omitzero"`
+	By      string    `json:"by,omitempty"`     // who made the change: one of the By constants
+	State   string    `json:"state,omitempty"`  // of a verification
+	Status  string    `json:"status,omitempty"` // of a stream: enabled, paused or disabled
+	Reason  string    `json:"reason,omitempty"` // for that
+	Set     *readySet `json:"set,omitempty"`    // where the node that made the change has signed it for all
+}
+
+// readySet is a SET that waits for its services.
+type readySet struct {
+	For  string `json:"for"` // audiences, as a JSON list
+	Text string `json:"text"`
 }
 
 // Who made a change (CAEP 1.0, §2, initiating_entity).

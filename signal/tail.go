@@ -78,6 +78,7 @@ type Tail struct {
 	now   func() time.Time // the wall's
 	keep  time.Duration
 	heard func(store.Signal)
+	ready func(store.Signal) store.Signal // what becomes of a signal before it is written; nil for nothing
 	began time.Time
 
 	mu       sync.Mutex
@@ -457,6 +458,10 @@ func (t *Tail) Follow(s store.Store) store.Store {
 	return f
 }
 
+// Ready has each signal go through this before it is written, from now on. It is
+// called before anything is followed.
+func (t *Tail) Ready(f func(store.Signal) store.Signal) { t.ready = f }
+
 type changing interface{ Changes() *store.Changes }
 
 type followed struct {
@@ -492,7 +497,11 @@ func (n *noted) AddSignal(s store.Signal) error {
 	if n.tail.now().Sub(s.At) > late {
 		return fmt.Errorf("%w: a change has waited for its turn too long", store.ErrUnavailable)
 	}
-	err := n.Tx.AddSignal(s)
+	written := s
+	if n.tail.ready != nil {
+		written = n.tail.ready(s)
+	}
+	err := n.Tx.AddSignal(written)
 	if err == nil {
 		*n.made = append(*n.made, s)
 	}
