@@ -114,7 +114,7 @@ func TestPages(t *testing.T) {
 
 	// How long it takes is a row of `make bench`; what it takes is counted here.
 	part("the first page needs little to be used", func(t *testing.T) {
-		const most = 12
+		const most = 8
 		fresh := newPerson(t, browser, s.url, "fresh") // with an empty cache
 		fresh.open("/")
 		fresh.until(`performance.getEntriesByName("usable").length`)
