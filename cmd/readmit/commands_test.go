@@ -55,6 +55,19 @@ func (d *device) must(args ...string) result {
 	return r
 }
 
+// TestOneCommand: a command line that begins with a command's name has that one
+// alone made for it.
+func TestOneCommand(t *testing.T) {
+	for _, c := range newRootCommand(&env{}, nil).Commands() {
+		if c.Name() == "completion" {
+			continue
+		}
+		if made := newRootCommand(&env{}, []string{c.Name(), "more"}).Commands(); len(made) != 1 || made[0].Name() != c.Name() {
+			t.Errorf("for %s, %d commands are made", c.Name(), len(made))
+		}
+	}
+}
+
 // all are the commands, without those that cobra adds.
 func all() []*cobra.Command {
 	var out []*cobra.Command
@@ -67,7 +80,7 @@ func all() []*cobra.Command {
 			}
 		}
 	}
-	walk(newRootCommand(&env{getenv: func(string) string { return "" }}))
+	walk(newRootCommand(&env{getenv: func(string) string { return "" }}, nil))
 	return out
 }
 
@@ -88,7 +101,7 @@ func TestEveryCommandIsExplained(t *testing.T) {
 			line, _, _ = strings.Cut(strings.TrimSpace(line), " >")
 			line, _, _ = strings.Cut(line, " <")
 			fields := strings.Fields(line)
-			found, rest, err := newRootCommand(&env{}).Find(codesLast(fields[1:]))
+			found, rest, err := newRootCommand(&env{}, nil).Find(codesLast(fields[1:]))
 			if fields[0] != "readmit" || err != nil {
 				t.Errorf("%s: example %q: %v", path, line, err)
 				continue

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	e.ctx = ctx
-	root := newRootCommand(e)
+	root := newRootCommand(e, args)
 	root.SetArgs(codesLast(args))
 	err := root.ExecuteContext(ctx)
 	if err != nil && !e.ran {
@@ -62,7 +62,28 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return e.fail(err)
 }
 
-func newRootCommand(e *env) *cobra.Command {
+// newRootCommand makes the commands that a command line may need: the one it
+// begins with, or all of them. A program that asks for a token waits for
+// everything that is made before.
+func newRootCommand(e *env, args []string) *cobra.Command {
+	commands := []struct {
+		name string
+		make func(*env) *cobra.Command
+	}{
+		{"serve", newServeCommand}, {"admin", newAdminCommand},
+		{"sign-up", newSignUpCommand}, {"sign-in", newSignInCommand}, {"sign-out", newSignOutCommand}, {"data", newDataCommand}, {"reset", newResetCommand}, {"password", newPasswordCommand},
+		{"recover", newRecoverCommand}, {"recovery-codes", newRecoveryCodesCommand}, {"addresses", newAddressesCommand},
+		{"requests", newRequestsCommand}, {"allow", newAllowCommand}, {"deny", newDenyCommand}, {"code", newCodeCommand}, {"pass", newPassCommand},
+		{"status", newStatusCommand}, {"devices", newDevicesCommand}, {"activity", newActivityCommand}, {"receipts", newReceiptsCommand}, {"token", newTokenCommand}, {"agent", newAgentCommand}, {"credential", newCredentialCommand},
+		{"explain", newExplainCommand}, {"doctor", newDoctorCommand}, {"undo", newUndoCommand}, {"guide", newGuideCommand},
+	}
+	whole := true
+	for i, c := range commands {
+		if len(args) > 0 && args[0] == c.name {
+			commands, whole = commands[i:i+1], false
+			break
+		}
+	}
 	root := &cobra.Command{
 		Use:   "readmit",
 		Short: "Find out why a device cannot sign in, and get it back in",
@@ -78,22 +99,19 @@ A device keeps its state in the folder READMIT_HOME.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRun:  func(*cobra.Command, []string) { e.ran = true },
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: !whole},
 	}
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetVersionTemplate("readmit {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print data, and errors, as JSON")
-	root.AddCommand(
-		newServeCommand(e), newAdminCommand(e),
-		newSignUpCommand(e), newSignInCommand(e), newSignOutCommand(e), newDataCommand(e), newResetCommand(e), newPasswordCommand(e),
-		newRecoverCommand(e), newRecoveryCodesCommand(e), newAddressesCommand(e),
-		newRequestsCommand(e), newAllowCommand(e), newDenyCommand(e), newCodeCommand(e), newPassCommand(e),
-		newStatusCommand(e), newDevicesCommand(e), newActivityCommand(e), newReceiptsCommand(e), newTokenCommand(e), newAgentCommand(e), newCredentialCommand(e),
-		newExplainCommand(e), newDoctorCommand(e), newUndoCommand(e), newGuideCommand(e),
-	)
-	root.InitDefaultCompletionCmd()
+	for _, c := range commands {
+		root.AddCommand(c.make(e))
+	}
+	if whole {
+		root.InitDefaultCompletionCmd()
+	}
 	for _, c := range append(root.Commands(), root) {
 		if !c.Runnable() {
 			group(c)
