@@ -22,29 +22,12 @@ import (
 // commands and a running agent say so and change nothing; with room again the
 // device goes on, signed in.
 func TestFullDisk(t *testing.T) {
-	bin := t.TempDir()
-	if err := Build(bin); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{dir: t.TempDir(), bin: bin}
-	address, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.address = address
-	if err := w.start(nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.end)
+	w := started(t)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	for name, p := range passwords {
-		_, err := w.write(name, []byte(p+"\n"))
-		must(err)
 	}
 	disk := filepath.Join(w.dir, "disk")
 	must(os.Mkdir(disk, 0o700))
@@ -54,7 +37,7 @@ func TestFullDisk(t *testing.T) {
 	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
 	home := filepath.Join(disk, "laptop")
 	on := func(args ...string) *exec.Cmd {
-		c := exec.Command(filepath.Join(bin, "readmit"), args...)
+		c := exec.Command(filepath.Join(w.bin, "readmit"), args...)
 		c.Env, c.Dir = append(environ(), "READMIT_HOME="+home), w.dir
 		return c
 	}
@@ -72,7 +55,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s: %v, want exit code 1, %q and where to make room\n%s", strings.Join(args, " "), err, unix.ENOSPC.Error(), out)
 		}
 	}
-	ok("sign-up", "--server", "http://"+address, "--account", "jane@example.org", "--password-file", "right.txt")
+	ok("sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", "right.txt")
 	running := on("agent")
 	var said output
 	running.Stdout, running.Stderr = &said, &said

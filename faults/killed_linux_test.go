@@ -14,22 +14,19 @@ import (
 	"testing"
 )
 
-// TestResetKilled kills the built program, by kill -9, at each call that changes
-// the disk while it resets a device. Whatever command comes next finishes the
-// reset, or it never began; the device is signed in, and undo brings back every
-// byte.
-func TestResetKilled(t *testing.T) {
-	bin := t.TempDir()
-	if err := Build(bin); err != nil {
-		t.Fatal(err)
+// started is a world for tests that no script can write: the built program, its
+// server, and the files of passwords.
+func started(t *testing.T) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir(), bin: t.TempDir()}
+	err := Build(w.bin)
+	if err == nil {
+		w.address, err = freeAddress()
 	}
-	w := &world{dir: t.TempDir(), bin: bin}
-	address, err := freeAddress()
+	if err == nil {
+		err = w.start(nil)
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	w.address = address
-	if err := w.start(nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.end)
@@ -38,7 +35,16 @@ func TestResetKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	program := filepath.Join(bin, "readmit")
+	return w
+}
+
+// TestResetKilled kills the built program, by kill -9, at each call that changes
+// the disk while it resets a device. Whatever command comes next finishes the
+// reset, or it never began; the device is signed in, and undo brings back every
+// byte.
+func TestResetKilled(t *testing.T) {
+	w := started(t)
+	program := filepath.Join(w.bin, "readmit")
 	on := func(home string, args ...string) *exec.Cmd {
 		c := exec.Command(args[0], args[1:]...)
 		c.Env, c.Dir = append(environ(), "READMIT_HOME="+home, "GOMAXPROCS=1"), w.dir
@@ -51,7 +57,7 @@ func TestResetKilled(t *testing.T) {
 		}
 	}
 	whole := filepath.Join(w.dir, "laptop")
-	must(on(whole, program, "sign-up", "--server", "http://"+address, "--account", "jane@example.org", "--password-file", "right.txt"))
+	must(on(whole, program, "sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", "right.txt"))
 	if err := on(whole, program, "sign-in", "--password-file", "wrong.txt").Run(); err == nil {
 		t.Fatal("a wrong password signs in")
 	}

@@ -17,20 +17,7 @@ const nobody = 65534
 // TestWrongOwner: state that is somebody else's, or a folder that cannot be
 // written, is told with the reason and what to do, and nothing is changed.
 func TestWrongOwner(t *testing.T) {
-	bin := t.TempDir()
-	if err := Build(bin); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{dir: t.TempDir(), bin: bin}
-	address, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.address = address
-	if err := w.start(nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.end)
+	w := started(t)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -40,7 +27,7 @@ func TestWrongOwner(t *testing.T) {
 	root := os.Getuid() == 0
 	home := filepath.Join(w.dir, "person", "home")
 	must(os.MkdirAll(home, 0o700))
-	for _, d := range []string{w.dir, filepath.Dir(w.dir), bin, filepath.Dir(bin)} {
+	for _, d := range []string{w.dir, filepath.Dir(w.dir), w.bin, filepath.Dir(w.bin)} {
 		must(os.Chmod(d, 0o755)) // so that nobody gets there
 	}
 	password := filepath.Join(w.dir, "person", "right.txt")
@@ -56,7 +43,7 @@ func TestWrongOwner(t *testing.T) {
 	give(nobody, filepath.Dir(home), home, password)
 	run := func(args ...string) (code int, out string) {
 		t.Helper()
-		c := exec.Command(filepath.Join(bin, "readmit"), args...)
+		c := exec.Command(filepath.Join(w.bin, "readmit"), args...)
 		c.Env, c.Dir = append(environ(), "READMIT_HOME="+home), filepath.Dir(home)
 		if root {
 			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
@@ -79,7 +66,7 @@ func TestWrongOwner(t *testing.T) {
 			t.Errorf("%s: exit code %d, want 1 and %q\n%s", strings.Join(args, " "), code, want, out)
 		}
 	}
-	ok("sign-up", "--server", "http://"+address, "--account", "jane@example.org", "--password-file", password)
+	ok("sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", password)
 	session := filepath.Join(home, "session.json")
 	before := stateOf(t, home)
 	take := func() { // as whoever ran readmit once with sudo
