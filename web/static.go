@@ -29,7 +29,8 @@ const (
 )
 
 // Complete reports whether the OPAQUE client and the causes' pages were there
-// when this was built: without it nobody can sign in with a browser.
+// when this was built: without them nobody can sign in with a browser, or read
+// of a cause.
 func Complete() bool {
 	_, client := fs.Stat(files, "static/"+bundle)
 	_, pages := fs.Stat(files, strings.TrimSuffix(causes, "/"))

@@ -93,7 +93,7 @@ func serve(ctx context.Context, config server.Config, now func() time.Time, stde
 	}
 	fmt.Fprintf(stderr, "readmit: the account server answers on %s; its data are in %s; stop it with Ctrl-C\n", l.URL, where)
 	if !web.Complete() {
-		fmt.Fprintln(stderr, "readmit: this program was built without the pages' OPAQUE client: nobody can sign in with a browser until it is built with: make build")
+		fmt.Fprintln(stderr, "readmit: this program was built without what its pages are made of: nobody can sign in with a browser, or read of a cause, until it is built with: make build")
 	}
 	return l.Run(ctx)
 }
