@@ -23,9 +23,15 @@ import (
 func main() {
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		if errors.As(err, new(misuse)) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
+
+// misuse is a command line that cannot be followed.
+type misuse struct{ error }
 
 // bench is one server under measurement.
 type bench struct {
@@ -80,10 +86,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
-		return err
+		return misuse{err}
 	}
 	if accounts < atOnce || b.runs < 1 || b.pairs < 1 || b.changes < 1 || b.size < probed || b.seconds < time.Second || b.watch < time.Second {
-		return fmt.Errorf("want at least %d accounts, one run of a second, one change in a second watched for a second, one pair and %d accounts in a large store", atOnce, probed)
+		return misuse{fmt.Errorf("want at least %d accounts, one run of a second, one change in a second watched for a second, one pair and %d accounts in a large store", atOnce, probed)}
 	}
 	var err error
 	if b.parts, err = wanted(only); err != nil {
@@ -206,7 +212,7 @@ func wanted(only string) ([]part, error) {
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(names(), ", "))
+			return nil, misuse{fmt.Errorf("there is no part %q: the parts are %s", name, strings.Join(names(), ", "))}
 		}
 		some = append(some, parts[i])
 	}
