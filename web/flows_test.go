@@ -120,6 +120,32 @@ func TestFlows(t *testing.T) {
 		}
 		laptop.do(chromedp.KeyEvent(code + "\r"))
 		laptop.until(`document.getElementById("addresses").textContent.includes("verified just now")`)
+		laptop.until(`document.getElementById("say").textContent.includes("+4930901820")`) // to those who listen, too
+	})
+
+	part("who goes on typing is left to it", func(t *testing.T) {
+		laptop.open("/account/ways")
+		laptop.see("#addresses .danger")
+		run(laptop, chromedp.Evaluate[chromedp.Void](`{
+			const ask = window.fetch;
+			window.fetch = async (...of) => { // its answer is slow: the row is gone before
+				const got = await ask(...of);
+				if (String(of[0]).endsWith("/v1/addresses/remove")) { await new Promise((go) => setTimeout(go, 3000)); document.body.dataset.answered = "now"; }
+				return got;
+			};
+		}; undefined`))
+		laptop.click("#addresses .danger")
+		laptop.click("#ask-yes")
+		laptop.until(`!document.querySelector("#addresses li")`)
+		laptop.write("#phone", "+49 30 ")
+		laptop.until(`document.body.dataset.answered && !document.querySelector("[aria-busy=true]")`)
+		laptop.do(chromedp.KeyEvent("901820"))
+		if got := run(laptop, chromedp.Evaluate[string](`document.getElementById("phone").value`)); got != "+49 30 901820" {
+			t.Errorf("what was typed became %q", got)
+		}
+		laptop.write("#phone", "+49 30 901820")
+		laptop.click("#add-phone button")
+		laptop.until(`document.activeElement.id.startsWith("code-")`)
 	})
 
 	part("at the desk, a proof that is too old", func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Everything that was tried and done, who looked, and what could not be
 // delivered.
-import { $, busy, el, name } from "./dom.js";
+import { $, busy, el, lead, name } from "./dom.js";
 import { isLook, isRefused, isSupport, line } from "./ledger.js";
 import { account, over, shown } from "./account.js";
 import { at, has, t, when } from "./words.js";
@@ -30,7 +30,7 @@ function row(entry, a) {
         const told = said();
         mine.replaceWith(told);
         not.remove();
-        told.focus();
+        lead(told);
       } catch (error) {
         over(error);
       }

@@ -1,6 +1,6 @@
 // Where an account's messages go: a second e-mail, a trusted phone number. A
 // row stays the same element, so that nobody is interrupted in what they type.
-import { $, ask, el, name, say } from "./dom.js";
+import { $, ask, el, lead, name, say } from "./dom.js";
 import { press, sent } from "./press.js";
 import { inTurn, settle } from "./settle.js";
 import { has, t, until, when } from "./words.js";
@@ -22,13 +22,13 @@ function codeForm(a) {
     await give(typed.replace(/[\s-]/g, ""));
     await addresses();
     say(t("address.is-verified", { address: a.value }));
-    $("addresses-title").focus();
+    lead($("addresses-title"));
   });
   press(again, async () => {
     await on(entry, "/v1/addresses/add", { kind: a.kind, value: a.value, language: a.language });
     await addresses();
     say(t("address.sent", { address: a.value }));
-    field.focus();
+    lead(field);
   });
   press(none, () => give("")); // its refusal leads to the reason
   return form;
@@ -46,7 +46,7 @@ function newRow(a) {
     if (a.verified && !await ask(t("device.remove.ask", { name: a.value }), t("address.remove.what"), t("device.remove"))) return;
     await on(entry, "/v1/addresses/remove", { id: a.id });
     await addresses();
-    $("addresses-title").focus();
+    lead($("addresses-title"));
   });
   const about = el("p", { class: "dim" });
   const failed = el("p", { class: "warn", hidden: true });
@@ -105,7 +105,8 @@ export function startAddresses(of) {
       $(kind).value = "";
       await addresses();
       say(t("address.sent", { address: added.value }));
-      $(`code-${added.id}`)?.focus();
+      const code = $(`code-${added.id}`);
+      if (code) lead(code);
     });
   }
   return addresses();

@@ -1,7 +1,7 @@
 // A recovery on view: what is proved and what is still needed, the wait, the
 // new password. Before anything is proved all of it is the same for every
 // account, and for none.
-import { $, ask as sure, busy, go, hide, show } from "./dom.js";
+import { $, ask as sure, busy, go, hide, lead, show } from "./dom.js";
 import { ownName, self } from "./device.js";
 import { inside, keepSignedIn } from "./inside.js";
 import { dropCase } from "./kept.js";
@@ -155,7 +155,7 @@ export function wire() {
     try {
       await ask("/v1/recovery/send");
       $("sent").textContent = t("sent");
-      $("address-code").focus();
+      lead($("address-code"));
     } catch (error) {
       $("sent").textContent = told(error);
     }

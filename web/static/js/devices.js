@@ -1,5 +1,5 @@
 // The account's devices.
-import { $, ask, busy, el, name, show } from "./dom.js";
+import { $, ask, busy, el, lead, name, show } from "./dom.js";
 import { account, over, shown } from "./account.js";
 import { software, t, when } from "./words.js";
 import { on } from "./wire.js";
@@ -22,7 +22,7 @@ async function take(d) {
   try {
     await on(entry, "/v1/devices/remove", { id: d.id });
     await list();
-    $("main").focus();
+    lead($("main"));
   } catch (error) {
     over(error);
   }

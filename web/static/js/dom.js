@@ -32,6 +32,15 @@ export function go(section) {
   window.scrollTo({ top: 0 });
 }
 
+// lead takes whoever pressed something to what came of it. Who went on to
+// something else meanwhile, perhaps in the middle of a word, stays there.
+export function lead(to) {
+  const at = document.activeElement;
+  const elsewhere = at && at !== document.body && !at.closest("[hidden]") &&
+    at.getAttribute("aria-busy") !== "true" && !at.closest("form")?.querySelector('[aria-busy="true"]');
+  if (!elsewhere) to.focus();
+}
+
 // busy keeps a button from being pressed twice while its work runs, and says
 // so to those who listen.
 export async function busy(button, work) {
@@ -42,7 +51,7 @@ export async function busy(button, work) {
     return await work();
   } finally {
     button.removeAttribute("aria-busy");
-    say("");
+    if ($("say").textContent === t("working")) say(""); // what came of it stays said
   }
 }
 

@@ -1,6 +1,6 @@
 // What an owner says of an incident, whether the desk may see it, and what
 // becomes of it while the page is open.
-import { $, busy, go, hide, show } from "./dom.js";
+import { $, busy, go, hide, lead, show } from "./dom.js";
 import { listen } from "./events.js";
 import { Refused, problem } from "./page.js";
 import { refused } from "./refused.js";
@@ -27,7 +27,7 @@ async function mine() {
   presses++;
   drawMine(Date.now() / 1000);
   $("you-told").textContent += ` ${t("you.yes.told")}`;
-  $("you-told").focus();
+  lead($("you-told"));
 }
 
 async function approval() {
@@ -60,7 +60,7 @@ function support(button, path, after) {
     presses++;
     drawApproval(await approval());
     $("support-told").textContent += after;
-    $("support-told").focus();
+    lead($("support-told"));
   });
 }
 

@@ -1,6 +1,6 @@
 // Recoveries that others have begun, or this person elsewhere: each can be
 // stopped as long as it runs, and approved once.
-import { $, busy, el, name, say, show } from "./dom.js";
+import { $, busy, el, lead, name, say, show } from "./dom.js";
 import { countdown } from "./countdown.js";
 import { RUNNING, over } from "./account.js";
 import { Problem, problem } from "./page.js";
@@ -26,7 +26,7 @@ function button(key, kind, box, work) {
 function stopped(r) {
   $("recoveries-told").replaceChildren(t("recoveries.stopped", { name: r.name }), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next")));
   show($("recoveries-told"));
-  $("recoveries-told").focus();
+  lead($("recoveries-told"));
 }
 
 function newRow(entry, list, r) {

@@ -1,5 +1,5 @@
 // Password, one-time pass, signing out.
-import { $, ask, busy, el, hide, show } from "./dom.js";
+import { $, ask, busy, el, hide, lead, show } from "./dom.js";
 import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { keep } from "./kept.js";
@@ -27,7 +27,7 @@ async function change(form) {
     form.password.value = form.next.value = "";
     $("changed").textContent = t("password.changed", { n: number(ended) });
     show($("changed"));
-    $("changed").focus();
+    lead($("changed"));
   } catch (error) {
     if (!(error instanceof Refused)) return trouble($("trouble"), error);
     // The session lives on: only this proof was refused.

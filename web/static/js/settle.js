@@ -85,22 +85,14 @@ export function refill(list, entries) {
   while (old) drop();
 }
 
-// inTurn runs work that fetches and draws one at a time, and once more where it
-// was asked for meanwhile: an answer that is slow never replaces a newer one.
+// inTurn runs work that fetches and draws one at a time: an answer that is slow
+// never replaces a newer one. Whoever asks while it runs is given what it finds
+// when it has begun once more, which it does once for all of them.
 export function inTurn(work) {
-  let running, wanted;
-  const run = async () => {
-    try {
-      while (wanted) {
-        wanted = false;
-        await work();
-      }
-    } finally {
-      running = undefined;
-    }
-  };
-  return () => {
-    wanted = true;
-    return running ??= run();
-  };
+  let last = Promise.resolve();
+  let next;
+  return () => next ??= last = last.catch(() => {}).then(() => {
+    next = undefined;
+    return work();
+  });
 }

@@ -1,6 +1,6 @@
 // The ways back in: recovery codes, addresses, passkeys. And the way out:
 // export, closing.
-import { $, ask, el, hide, name, say, show } from "./dom.js";
+import { $, ask, el, hide, lead, name, say, show } from "./dom.js";
 import { addresses, startAddresses } from "./addresses.js";
 import { fresh, grant } from "./fresh.js";
 import { drop } from "./kept.js";
@@ -39,7 +39,7 @@ async function makeCodes() {
   $("codes-copy").textContent = COPY;
   drawCount(made.codes.length, Date.now() / 1000);
   show($("codes-made"));
-  $("codes-made").focus();
+  lead($("codes-made"));
 }
 
 function startCodes() {
@@ -62,7 +62,7 @@ function passkey(p) {
     if (!await ask(t("device.remove.ask", { name: p.name }), t("passkey.remove.what"), t("device.remove"))) return;
     await on(entry, "/v1/passkeys/remove", { id: p.id });
     await passkeys();
-    $("passkeys-title").focus();
+    lead($("passkeys-title"));
   });
   return el("li", { class: "device", "data-id": p.id }, el("div", {}, el("p", {}, el("strong", {}, name(p.name))),
     el("p", { class: "dim" }, p.added_on ? t("passkey.added-on", { when: when(p.added), device: p.added_on }) : t("passkey.added", { when: when(p.added) }), p.last_used ? ` · ${t("device.seen", { when: when(p.last_used) })}` : "")), remove);
