@@ -38,8 +38,12 @@ type machine struct {
 	env    []string
 }
 
-// partAgent measures the agent of one device: idle, and asked for tokens.
-func (b *bench) partAgent() (err error) {
+// partAgent measures the agent of one device: idle, and asked for tokens. Agent
+// and commands run where they like, as on a device: what starts with one core
+// is not given the threads that it has anywhere else.
+func (b *bench) partAgent() error { return b.cores.unpinned(b.device) }
+
+func (b *bench) device() (err error) {
 	binary, err := filepath.Abs(b.binary)
 	if err != nil {
 		return err
