@@ -18,8 +18,14 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// visits is how often the first page is opened.
-const visits = 20
+const (
+	// visits is how often the first page is opened.
+	visits = 20
+	// tabRests is how long a tab is there before an address is typed in it. What
+	// a browser does to open one, and to have a process ready for the next site,
+	// is over by then; people take longer.
+	tabRests = time.Second
+)
 
 // partPage opens the first page in Chromium, each time as somebody who was
 // never there: no connection is open and nothing is kept.
@@ -85,7 +91,11 @@ func visit(browser context.Context, url string) (v visited, err error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, unwatched, chromedp.Navigate(url)); err != nil {
+	if err := chromedp.Do(ctx, unwatched); err != nil {
+		return v, err
+	}
+	time.Sleep(tabRests)
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		return v, err
 	}
 	return chromedp.Run(ctx, chromedp.Evaluate[visited](`new Promise((done) => {
