@@ -163,6 +163,9 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 	defer life.Stop()
 	defer again.Stop()
 	var before sight
+	// An attempt that began at another node was found by looking. Its line is
+	// the same one when it ends there, so the next look tells of that unasked.
+	var ends bool
 	for {
 		changed := n.changed.Swap(false) // before the look: what comes later is the next one's
 		now, err := look(ctx)
@@ -177,10 +180,11 @@ func (all *watchers) watch(ctx context.Context, w http.ResponseWriter, n *watche
 		if !bytes.Equal(now.requests, before.requests) {
 			text = "event: requests\ndata: " + string(now.requests) + "\n\n"
 		}
-		if changed || before.living && now.lines != before.lines {
+		moved := before.living && now.lines != before.lines
+		if changed || moved || ends {
 			text += "event: changed\ndata: {}\n\n"
 		}
-		before = now
+		before, ends = now, moved && !changed
 		if text == "" && time.Since(said) >= eventsSign {
 			text = ":\n\n"
 		}

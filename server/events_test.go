@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +34,7 @@ func (s *said) Write(b []byte) (int, error) {
 }
 
 // held runs a stream in time that passes by itself, and returns what was said.
+// What is listed as lines and a number is the ledger's count of them.
 func held(t *testing.T, during func(poke func(), list func(string), stop context.CancelFunc)) (*said, time.Time) {
 	out := &said{ResponseWriter: httptest.NewRecorder()}
 	var began time.Time
@@ -43,7 +46,7 @@ func held(t *testing.T, during func(poke func(), list func(string), stop context
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var mu sync.Mutex
-		now := "none"
+		now, lines := "none", int64(0)
 		var over sync.WaitGroup
 		over.Go(func() {
 			all.watch(ctx, out, n, func(context.Context) (sight, error) {
@@ -52,7 +55,7 @@ func held(t *testing.T, during func(poke func(), list func(string), stop context
 				if now == "fails" {
 					return sight{}, errors.New("the store is gone")
 				}
-				return sight{living: now != "ended", requests: []byte(now)}, nil
+				return sight{living: now != "ended", requests: []byte(now), lines: [store.Rings]int64{lines}}, nil
 			})
 		})
 		go func() { // where it does not end by itself, the test does
@@ -62,7 +65,13 @@ func held(t *testing.T, during func(poke func(), list func(string), stop context
 				stop()
 			}
 		}()
-		during(func() { all.poke(account, true) }, func(s string) { mu.Lock(); defer mu.Unlock(); now = s }, stop)
+		during(func() { all.poke(account, true) }, func(s string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if _, err := fmt.Sscanf(s, "lines %d", &lines); err != nil {
+				now = s
+			}
+		}, stop)
 		over.Wait()
 		stop()
 	})
@@ -85,6 +94,29 @@ func TestSignOfLife(t *testing.T) {
 	want := []string{"0s event: requests\ndata: none", "20s :", "40s :", "50s event: changed\ndata: {}", "1m10s :"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("said:\n%q, want\n%q", got, want)
+	}
+}
+
+// TestEndsAreTold: an attempt at another node has one line, which says how it
+// ended once it has. Who was told of the line is told once more, and not again.
+func TestEndsAreTold(t *testing.T) {
+	out, began := held(t, func(poke func(), list func(string), stop context.CancelFunc) {
+		time.Sleep(time.Second)
+		list("lines 1")
+		time.Sleep(30 * time.Second)
+		list("lines 2")
+		poke() // of this node: it ended before that was said
+		time.Sleep(15 * time.Second)
+		stop()
+	})
+	var got []string
+	for i, text := range out.texts {
+		if strings.Contains(text, "changed") {
+			got = append(got, out.times[i].Sub(began).String())
+		}
+	}
+	if want := []string{"5s", "10s", "31s"}; !slices.Equal(got, want) {
+		t.Errorf("told after %v, want %v", got, want)
 	}
 }
 
