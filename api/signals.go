@@ -138,6 +138,11 @@ type Receipts struct {
 	Epoch    int64     `json:"epoch"` // the account's
 	Now      int64     `json:"now"`
 	Receipts []Receipt `json:"receipts"`
+	More     bool      `json:"more,omitempty"` // there are older ones
+	// Waiting is the first change that each service which is behind has not
+	// taken, oldest first, whether or not it is among the Receipts. Where one
+	// epoch was asked for, and from servers older than this member, it is nil.
+	Waiting []Receipt `json:"waiting,omitzero"`
 }
 
 // Receipt is the way of one change to one service.

@@ -299,8 +299,22 @@ func (s *Server) receipts(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.signals.Receipts(ctx, a.Account.ID, in.Epoch)
-	out := api.Receipts{Epoch: a.Account.Epoch, Now: s.gate.Now().UnixMicro(), Receipts: []api.Receipt{}}
+	now := s.gate.Now()
+	list, more, err := s.signals.Receipts(ctx, a.Account.ID, in.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	out := api.Receipts{Epoch: a.Account.Epoch, Now: now.UnixMicro(), Receipts: arrivals(list), More: more}
+	if in.Epoch != 0 {
+		return out, nil
+	}
+	waiting, err := s.signals.Waiting(ctx, a.Account.ID)
+	out.Waiting = arrivals(waiting)
+	return out, err
+}
+
+func arrivals(list []signal.Receipt) []api.Receipt {
+	out := make([]api.Receipt, 0, len(list))
 	for _, r := range list {
 		n := api.Receipt{
 			Service: r.Name, Signal: hex.EncodeToString(r.Signal[:]), Epoch: r.Epoch, Kind: r.Kind, Made: r.Made.UnixMicro(),
@@ -309,9 +323,9 @@ func (s *Server) receipts(ctx context.Context, c call) (any, error) {
 		if r.Delivered.IsZero() {
 			n.Waiting = n.Made
 		}
-		out.Receipts = append(out.Receipts, n)
+		out = append(out, n)
 	}
-	return out, err
+	return out
 }
 
 func micros(t time.Time) int64 {

@@ -70,6 +70,9 @@ func TestChangeReachesAService(t *testing.T) {
 	}
 	var mine api.Receipts
 	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
+	if !slices.Equal(mine.Waiting, mine.Receipts) {
+		t.Errorf("%+v waits, of %+v", mine.Waiting, mine.Receipts)
+	}
 	if len(mine.Receipts) != 1 || mine.Receipts[0].Service != "shop" || mine.Receipts[0].Kind != "password-changed" || mine.Receipts[0].Waiting == 0 || mine.Receipts[0].Epoch != mine.Epoch {
 		t.Fatalf("%+v", mine)
 	}
@@ -103,8 +106,13 @@ func TestChangeReachesAService(t *testing.T) {
 	}
 	mine = api.Receipts{}
 	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session, Epoch: 2}, &mine), 0)
-	if r := mine.Receipts; len(r) != 1 || r[0].Delivered == 0 || r[0].Applied != at || r[0].Waiting != 0 {
+	if r := mine.Receipts; len(r) != 1 || mine.Waiting != nil || r[0].Delivered == 0 || r[0].Applied != at || r[0].Waiting != 0 {
 		t.Errorf("%+v", r)
+	}
+	mine = api.Receipts{}
+	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
+	if mine.Waiting == nil || len(mine.Waiting) != 0 {
+		t.Errorf("nothing waits: %+v", mine.Waiting)
 	}
 	mine = api.Receipts{}
 	wantCode(t, "of another change", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session, Epoch: 99}, &mine), 0)

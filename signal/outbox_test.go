@@ -470,7 +470,7 @@ func TestServices(t *testing.T) {
 	if err := w.node.outbox.Remove(t.Context(), "shop"); !errors.Is(err, signal.ErrNoService) {
 		t.Errorf("%v", err)
 	}
-	if list, err := w.node.outbox.Receipts(t.Context(), a.ID, 0); err != nil || len(list) != 0 {
+	if list, _, err := w.node.outbox.Receipts(t.Context(), a.ID, 0); err != nil || len(list) != 0 {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -206,14 +206,11 @@ type Receipt struct {
 const mostReceipts = 512
 
 // Receipts tells which services have which changes of an account, newest first;
-// of one epoch alone where that is not zero.
-func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) ([]Receipt, error) {
-	return receiptsOf(ctx, o.Store, account, epoch)
-}
-
-func receiptsOf(ctx context.Context, kept store.Store, account store.ID, epoch int64) (out []Receipt, err error) {
-	err = kept.View(ctx, func(tx store.Tx) error {
-		out = nil
+// of one epoch alone where that is not zero. more: there are older ones that are
+// left out.
+func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (out []Receipt, more bool, err error) {
+	err = o.Store.View(ctx, func(tx store.Tx) error {
+		out, more = nil, false
 		names := map[store.ID]string{}
 		services, err := tx.Services()
 		if err != nil || len(services) == 0 {
@@ -222,27 +219,54 @@ func receiptsOf(ctx context.Context, kept store.Store, account store.ID, epoch i
 		for _, s := range services {
 			names[s.ID] = s.Name
 		}
-		all, err := tx.Receipts(account, mostReceipts)
-		for _, r := range all {
-			if name := names[r.Service]; name != "" && (epoch == 0 || r.Epoch == epoch) {
+		read := tx.Receipts
+		if epoch != 0 {
+			read = func(account store.ID, limit int) ([]store.Receipt, error) {
+				return tx.ReceiptsOf(account, epoch, limit)
+			}
+		}
+		all, err := read(account, mostReceipts+1)
+		more = len(all) > mostReceipts
+		for _, r := range all[:min(len(all), mostReceipts)] {
+			if name := names[r.Service]; name != "" {
 				out = append(out, Receipt{r, name})
 			}
 		}
 		return err
 	})
+	return out, more, err
+}
+
+// Waiting tells which services are behind with changes of an account, each with
+// the first that it has not taken; the oldest first.
+func (o *Outbox) Waiting(ctx context.Context, account store.ID) ([]Receipt, error) {
+	return waiting(ctx, o.Store, account)
+}
+
+func waiting(ctx context.Context, kept store.Store, account store.ID) (out []Receipt, err error) {
+	err = kept.View(ctx, func(tx store.Tx) error {
+		out = nil
+		services, err := tx.Services()
+		for _, s := range services {
+			r, err := tx.FirstWaiting(s.ID, account)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			out = append(out, Receipt{r, s.Name})
+		}
+		return err
+	})
+	slices.SortStableFunc(out, func(a, b Receipt) int { return a.Made.Compare(b.Made) })
 	return out, err
 }
 
-// Pending tells which services have not taken changes of an account that were
-// made before a moment, each with the oldest of them.
-func Pending(ctx context.Context, kept store.Store, account store.ID, before time.Time) (out []Receipt, err error) {
-	all, err := receiptsOf(ctx, kept, account, 0)
-	for _, r := range slices.Backward(all) { // oldest first
-		if r.Delivered.IsZero() && r.Made.Before(before) && !slices.ContainsFunc(out, func(o Receipt) bool { return o.Service == r.Service }) {
-			out = append(out, r)
-		}
-	}
-	return out, err
+// Pending is Waiting, of the changes made before a moment.
+func Pending(ctx context.Context, kept store.Store, account store.ID, before time.Time) ([]Receipt, error) {
+	all, err := waiting(ctx, kept, account)
+	return slices.DeleteFunc(all, func(r Receipt) bool { return !r.Made.Before(before) }), err
 }
 
 func hexOf(id store.ID) string { return hex.EncodeToString(id[:]) }

@@ -400,6 +400,12 @@ UPDATE receipts SET next = @next, tries = 0 WHERE service = @service AND deliver
 -- name: Receipts :many
 SELECT * FROM receipts WHERE account = @account ORDER BY made DESC, epoch DESC, signal, service LIMIT @most;
 
+-- name: ReceiptsOf :many
+SELECT * FROM receipts WHERE account = @account AND epoch = @epoch ORDER BY made DESC, signal, service LIMIT @most;
+
+-- name: FirstWaiting :one
+SELECT * FROM receipts WHERE service = @service AND account = @account AND delivered = 0 ORDER BY epoch, made, signal LIMIT 1;
+
 -- name: Backlogs :many
 SELECT service, count(*) AS waiting, CAST(min(made) AS BIGINT) AS oldest FROM receipts WHERE delivered = 0 GROUP BY service ORDER BY service;
 

@@ -119,5 +119,10 @@ type Signals interface {
 	Hurry(service ID, now time.Time) error             // all that wait are due
 	Afresh(service ID, now time.Time) error            // the same, and as if never tried
 	Receipts(account ID, limit int) ([]Receipt, error) // newest first
-	Backlogs() ([]Backlog, error)                      // of services with any
+	// ReceiptsOf returns those of the changes to one epoch, newest first.
+	ReceiptsOf(account ID, epoch int64, limit int) ([]Receipt, error)
+	// FirstWaiting returns the earliest of an account that a service has not
+	// taken; ErrNotFound when it has them all.
+	FirstWaiting(service, account ID) (Receipt, error)
+	Backlogs() ([]Backlog, error) // of services with any
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,18 +48,35 @@ when it waits, and why. EPOCH, the number of a change, shows that one alone.`,
 				return err
 			}
 			return e.data(out, func(w io.Writer) {
-				if len(out.Receipts) == 0 {
+				switch {
+				case len(out.Receipts) == 0 && epoch > 0:
+					fmt.Fprintf(w, "no registered service has to hear of change %d\n", epoch)
+					return
+				case len(out.Receipts) == 0:
 					fmt.Fprintln(w, "no registered service has to hear of a change")
 					return
 				}
 				rows := [][]string{{"CHANGE", "WHAT", "WHEN", "SERVICE", "STATE"}}
-				for _, r := range out.Receipts {
+				for _, r := range slices.Concat(out.Receipts, older(out)) {
 					rows = append(rows, []string{strconv.FormatInt(r.Epoch, 10), r.Kind, when(r.Made/1e6, a.Now()), r.Service, arrival(r, out.Now)})
 				}
 				table(w, rows...)
+				if out.More {
+					e.note("older changes are not listed, other than the first that each service waits for")
+				}
 			})
 		},
 	}
+}
+
+// older are the changes waited for that are older than those listed, newest first.
+func older(out api.Receipts) (rest []api.Receipt) {
+	for _, r := range slices.Backward(out.Waiting) {
+		if !slices.ContainsFunc(out.Receipts, func(l api.Receipt) bool { return l.Signal == r.Signal && l.Service == r.Service }) {
+			rest = append(rest, r)
+		}
+	}
+	return rest
 }
 
 // arrival says how far a change has come.

@@ -69,8 +69,12 @@ func pending(ctx context.Context, a *agent.Agent) ([]Behind, error) {
 	if err != nil {
 		return nil, err
 	}
+	waiting := got.Waiting
+	if waiting == nil { // an older server's: what the newest receipts show
+		waiting = got.Receipts
+	}
 	oldest := map[string]Behind{}
-	for _, r := range got.Receipts {
+	for _, r := range waiting {
 		b := Behind{Service: r.Service, Kind: r.Kind, Since: time.UnixMicro(r.Waiting), For: time.Duration(got.Now-r.Waiting) * time.Microsecond}
 		if before, known := oldest[r.Service]; r.Waiting > 0 && b.For > Slow && (!known || b.For > before.For) {
 			oldest[r.Service] = b

@@ -23,14 +23,24 @@ func TestPlansMadeOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.View(ctx, func(tx store.Tx) error { _, err := tx.DueReceipts(of, now, 9); return err }); err != nil {
+	if err := s.View(ctx, func(tx store.Tx) error {
+		_, due := tx.DueReceipts(of, now, 9)
+		_, one := tx.ReceiptsOf(of, 1, 9)
+		_, first := tx.FirstWaiting(of, of)
+		if errors.Is(first, store.ErrNotFound) {
+			first = nil
+		}
+		return errors.Join(due, one, first)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	plans := map[string][]string{ // what each must say
-		"Deliver":     {"receipts_pkey", "((signal = $3) AND (service = $4))"},
-		"Apply":       {"receipts_pkey", "((signal = $2) AND (service = $3))"},
-		"PutOff":      {"receipts_pkey", "((signal = $3) AND (service = $4))"},
-		"DueReceipts": {"receipts_next", "((service = $1) AND (next <= $2))", "receipts_first", "((service = r.service) AND (account = r.account))", "signals_pkey"},
+		"Deliver":      {"receipts_pkey", "((signal = $3) AND (service = $4))"},
+		"Apply":        {"receipts_pkey", "((signal = $2) AND (service = $3))"},
+		"PutOff":       {"receipts_pkey", "((signal = $3) AND (service = $4))"},
+		"DueReceipts":  {"receipts_next", "((service = $1) AND (next <= $2))", "receipts_first", "((service = r.service) AND (account = r.account))", "signals_pkey"},
+		"ReceiptsOf":   {"receipts_of_account", "(account = $1)"},
+		"FirstWaiting": {"receipts_first", "((service = $1) AND (account = $2))"},
 	}
 	c, err := s.db.Conn(ctx)
 	if err != nil {

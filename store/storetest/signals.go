@@ -223,6 +223,67 @@ func receiptsOrder(t *testing.T, open Open) {
 	same(t, "order", got, []int64{130, 224, 225, 310})
 }
 
+// receiptsBehind: neither the receipts of one change nor the first that waits are
+// hidden by however many are newer, of whichever service.
+func receiptsBehind(t *testing.T, open Open) {
+	s, _ := open(t)
+	a, b := account(1).ID, account(2).ID
+	on, stuck := serviceOf(1, store.StreamEnabled), serviceOf(2, store.StreamEnabled)
+	update(t, s, func(tx store.Tx) error { return errors.Join(tx.AddService(on), tx.AddService(stuck)) })
+	const most = 40
+	var all []store.Signal
+	update(t, s, func(tx store.Tx) error {
+		all = nil
+		other := signalOf(99, b, 2, at(1))
+		err := errors.Join(tx.AddSignal(other), tx.AddReceipts(other))
+		for i := range most {
+			n := signalOf(uint64(i), a, int64(i+1), at(int64(100+i)))
+			all = append(all, n)
+			err = errors.Join(err, tx.AddSignal(n), tx.AddReceipts(n))
+		}
+		// Of the same epoch, later; and of an epoch that a clock which lags has made.
+		again, lags := signalOf(50, a, 2, at(500)), signalOf(51, a, most+1, at(50))
+		all = append(all, again, lags)
+		return errors.Join(err, tx.AddSignal(again), tx.AddReceipts(again), tx.AddSignal(lags), tx.AddReceipts(lags))
+	})
+	of := func(epoch int64, limit int) (list []string) {
+		t.Helper()
+		for _, r := range get(t, s, func(tx store.Tx) ([]store.Receipt, error) { return tx.ReceiptsOf(a, epoch, limit) }) {
+			same(t, "account", r.Account, a)
+			list = append(list, fmt.Sprint(r.Epoch, " at ", r.Made.Sub(at(0)).Microseconds()))
+		}
+		return list
+	}
+	same(t, "of one epoch, newest first", of(2, 9), []string{"2 at 500", "2 at 500", "2 at 101", "2 at 101"})
+	same(t, "so many", of(2, 3), []string{"2 at 500", "2 at 500", "2 at 101"})
+	same(t, "of an epoch that there is not", len(of(most+2, 9)), 0)
+
+	first := func(of store.Service) store.Receipt {
+		t.Helper()
+		return get(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(of.ID, a) })
+	}
+	waits := func(of store.Service, n store.Signal) store.Receipt {
+		return store.Receipt{Service: of.ID, Signal: n.ID, Account: n.Account, Epoch: n.Epoch, Kind: n.Kind, Made: n.At, Next: n.At}
+	}
+	same(t, "the first that waits", first(on), waits(on, all[0]))
+	update(t, s, func(tx store.Tx) error {
+		var err error
+		for i, n := range all {
+			if i != 5 {
+				err = errors.Join(err, tx.Deliver(on.ID, n.ID, at(900), ""))
+			}
+		}
+		return errors.Join(err, tx.PutOff(stuck.ID, all[0].ID, at(950), "unreachable"))
+	})
+	same(t, "the one that waits", first(on), waits(on, all[5]))
+	late := waits(stuck, all[0])
+	late.Next, late.Tries, late.Why = at(950), 1, "unreachable"
+	same(t, "one that was put off", first(stuck), late)
+	update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, all[5].ID, at(901), "") })
+	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(on.ID, a) })
+	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(stuck.ID, store.ID{9}) })
+}
+
 // marking: marks are durable, nothing of one that failed remains, each of many
 // beside each other and beside changes takes place, and of many who claim a
 // service at the same moment one has it.

@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open, only ...string) {
 		{"services", services},
 		{"receipts", receipts},
 		{"order of receipts", receiptsOrder},
+		{"receipts behind many", receiptsBehind},
 		{"marking", marking},
 		{"close account", closeAccount},
 		{"empty values", emptyValues},

@@ -1737,6 +1737,34 @@ func (q *Queries) FindReference(ctx context.Context, reference string) ([]Ledger
 	return items, nil
 }
 
+const firstWaiting = `-- name: FirstWaiting :one
+SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE service = $1 AND account = $2 AND delivered = 0 ORDER BY epoch, made, signal LIMIT 1
+`
+
+type FirstWaitingParams struct {
+	Service []byte
+	Account []byte
+}
+
+func (q *Queries) FirstWaiting(ctx context.Context, arg FirstWaitingParams) (Receipt, error) {
+	row := q.db.QueryRowContext(ctx, firstWaiting, arg.Service, arg.Account)
+	var i Receipt
+	err := row.Scan(
+		&i.Signal,
+		&i.Service,
+		&i.Account,
+		&i.Epoch,
+		&i.Kind,
+		&i.Made,
+		&i.Next,
+		&i.Tries,
+		&i.Delivered,
+		&i.Applied,
+		&i.Why,
+	)
+	return i, err
+}
+
 const former = `-- name: Former :one
 SELECT account, sealed, stretch, replaced FROM formers WHERE account = $1
 `
@@ -2383,6 +2411,51 @@ type ReceiptsParams struct {
 
 func (q *Queries) Receipts(ctx context.Context, arg ReceiptsParams) ([]Receipt, error) {
 	rows, err := q.db.QueryContext(ctx, receipts, arg.Account, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Receipt
+	for rows.Next() {
+		var i Receipt
+		if err := rows.Scan(
+			&i.Signal,
+			&i.Service,
+			&i.Account,
+			&i.Epoch,
+			&i.Kind,
+			&i.Made,
+			&i.Next,
+			&i.Tries,
+			&i.Delivered,
+			&i.Applied,
+			&i.Why,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const receiptsOf = `-- name: ReceiptsOf :many
+SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE account = $1 AND epoch = $2 ORDER BY made DESC, signal, service LIMIT $3
+`
+
+type ReceiptsOfParams struct {
+	Account []byte
+	Epoch   int64
+	Most    int32
+}
+
+func (q *Queries) ReceiptsOf(ctx context.Context, arg ReceiptsOfParams) ([]Receipt, error) {
+	rows, err := q.db.QueryContext(ctx, receiptsOf, arg.Account, arg.Epoch, arg.Most)
 	if err != nil {
 		return nil, err
 	}

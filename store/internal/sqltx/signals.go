@@ -152,6 +152,16 @@ func (t *Tx) Receipts(account store.ID, limit int) ([]store.Receipt, error) {
 	return each(list, err, t, receipt)
 }
 
+func (t *Tx) ReceiptsOf(account store.ID, epoch int64, limit int) ([]store.Receipt, error) {
+	list, err := t.q.ReceiptsOf(none, rows.ReceiptsOfParams{Account: account[:], Epoch: epoch, Most: int32(limit)})
+	return each(list, err, t, receipt)
+}
+
+func (t *Tx) FirstWaiting(of, account store.ID) (store.Receipt, error) {
+	r, err := t.q.FirstWaiting(none, rows.FirstWaitingParams{Service: of[:], Account: account[:]})
+	return single(r, err, t, receipt)
+}
+
 func (t *Tx) Backlogs() ([]store.Backlog, error) {
 	list, err := t.q.Backlogs(none)
 	return each(list, err, t, func(r rows.BacklogsRow) store.Backlog {
