@@ -91,12 +91,19 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 	return ex, nil
 }
 
-// once leaves out what was seen twice: the server repeats what it was told.
+// once leaves out what was seen twice: the server repeats what it was told. What
+// belongs to the fact beside it may well be so of two things: two files are
+// damaged alike, two services wait for the same change.
 func once(facts []cause.Fact) []cause.Fact {
 	var out []cause.Fact
 	for _, f := range facts {
-		if !slices.Contains(out, f) || f.Check() == cause.CheckStateFile {
+		switch f.Check() {
+		case cause.CheckStateFile, cause.CheckChangeService, cause.CheckChangeKind, cause.CheckChangeSince:
 			out = append(out, f)
+		default:
+			if !slices.Contains(out, f) {
+				out = append(out, f)
+			}
 		}
 	}
 	return out

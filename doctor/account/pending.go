@@ -84,7 +84,7 @@ func pending(ctx context.Context, a *agent.Agent) ([]Behind, error) {
 	for _, b := range oldest {
 		out = append(out, b)
 	}
-	slices.SortFunc(out, func(a, b Behind) int { return cmp.Compare(b.For, a.For) })
+	slices.SortFunc(out, func(a, b Behind) int { return cmp.Or(cmp.Compare(b.For, a.For), cmp.Compare(a.Service, b.Service)) })
 	return out, nil
 }
 
