@@ -101,18 +101,36 @@ func (c *crowd) verify(ctx context.Context, others int) error {
 		look = c.people
 	}
 	c.mu.Unlock()
+	// Some at once, since each waits for the server and the server for each.
+	next := make(chan *person)
+	failed := make([]error, lookers)
+	var wait sync.WaitGroup
+	for i := range failed {
+		wait.Go(func() {
+			for p := range next {
+				if failed[i] != nil {
+					continue
+				}
+				if err := p.verify(ctx); err != nil {
+					failed[i] = fmt.Errorf("%s: %w", p.id, err)
+				}
+			}
+		})
+	}
 	seen := map[*person]bool{}
 	for _, p := range look {
-		if seen[p] {
-			continue
-		}
-		seen[p] = true
-		if err := p.verify(ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.id, err)
+		if !seen[p] {
+			seen[p] = true
+			next <- p
 		}
 	}
-	return nil
+	close(next)
+	wait.Wait()
+	return errors.Join(failed...)
 }
+
+// lookers is how many look at once whether what was acknowledged is there.
+const lookers = 3
 
 // call makes a call as a device. An answer that the service cannot work is
 // counted; nothing else but a refusal is expected in its place.

@@ -99,13 +99,7 @@ type concerned struct {
 func (c *crowd) haltedOnce(ctx context.Context, f *fleet, s *shop, seen *answers) error {
 	stopped, other := f.nodes[0], f.nodes[1]
 	f.front.only(other.address, f.nodes[2].address)
-	defer func() {
-		var all []string
-		for _, n := range f.nodes {
-			all = append(all, n.address)
-		}
-		f.front.only(all...)
-	}()
+	defer f.lead(f.nodes)
 	var all []*concerned
 	for _, kind := range []string{ofPassword, ofRemoval, ofLock, ofDisable, ofSignOut} {
 		p, err := c.concern(ctx, kind, s.url())

@@ -81,6 +81,15 @@ func (f *fleet) ready(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
+// lead leads all that comes from now on to these.
+func (f *fleet) lead(nodes []*server) {
+	var all []string
+	for _, n := range nodes {
+		all = append(all, n.address)
+	}
+	f.front.only(all...)
+}
+
 func (f *fleet) stop() {
 	for _, s := range f.nodes {
 		s.kill()
@@ -196,66 +205,6 @@ func newFleetAlone(binary string) (f *fleet, end func(), err error) {
 		return nil, nil, err
 	}
 	return f, func() { f.stop(); clean() }, nil
-}
-
-// failover kills the database under load and promotes its standby: nothing that
-// was acknowledged may be lost, nothing that ended may be accepted, and all of
-// it must work again soon.
-func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error) {
-	dir, err := os.MkdirTemp("", "readmit-torture-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	d, err := newShared()
-	if err != nil {
-		return "", err
-	}
-	defer d.stop()
-	f, err := newFleet(t.binary, dir, d.address())
-	if err != nil {
-		return "", err
-	}
-	defer f.stop()
-	if err := f.start(ctx); err != nil {
-		return "", err
-	}
-	c := newCrowd(f)
-	var worst time.Duration
-	for round := 1; round <= rounds; round++ {
-		if err := c.until(ctx, 2*time.Second); err != nil {
-			return "", fmt.Errorf("round %d: %w", round, err)
-		}
-		acting, stop := context.WithCancel(ctx)
-		ended := c.act(acting, load)
-		time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
-		lost := time.Now()
-		err := d.lose()
-		if err == nil {
-			err = f.ready(ctx, back)
-		}
-		took := time.Since(lost)
-		time.Sleep(500 * time.Millisecond)
-		stop()
-		if err := errors.Join(err, <-ended); err != nil {
-			return "", fmt.Errorf("round %d: %w", round, err)
-		}
-		if err := c.verify(ctx, 50); err != nil {
-			return "", fmt.Errorf("round %d: after the standby was promoted: %w", round, err)
-		}
-		worst = max(worst, took)
-		fmt.Fprintf(t.stderr, "failover: %d of %d, back after %.1f s, %s\n", round, rounds, took.Seconds(), c)
-		if round < rounds {
-			if err := d.restore(); err != nil {
-				return "", err
-			}
-		}
-	}
-	if err := c.verify(ctx, len(c.people)); err != nil {
-		return "", fmt.Errorf("at the end: %w", err)
-	}
-	return fmt.Sprintf("%d times; back after %.1f s at most; %d calls were answered \"cannot work now\", none refused; nothing acknowledged was lost: %s",
-		rounds, worst.Seconds(), c.unavailable.Load(), c), nil
 }
 
 // nodesKilled kills nodes, one after the other, while people sign in and repeat

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"readmit.dev/readmit/store/postgres/pgtest"
 )
@@ -15,24 +16,41 @@ type shared struct {
 	name             string
 }
 
-func newShared() (_ *shared, err error) {
+func newShared() (*shared, error) {
+	d, err := newPrimary()
+	if err == nil {
+		err = d.follow()
+	}
+	if err != nil && d != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return d, err
+}
+
+// newPrimary is one without its standby, whose place is taken.
+func newPrimary() (_ *shared, err error) {
 	d := &shared{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.stop())
-		}
-	}()
 	if d.primary, err = pgtest.Start(); err != nil {
 		return nil, err
 	}
-	if d.name, err = d.primary.Database(); err != nil {
-		return nil, err
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		d.places = [2]int{d.primary.Port, l.Addr().(*net.TCPAddr).Port}
+		l.Close()
+		d.name, err = d.primary.Database()
 	}
-	if d.standby, err = d.primary.Standby(); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, d.stop())
 	}
-	d.places = [2]int{d.primary.Port, d.standby.Port}
-	return d, d.primary.Synchronous()
+	return d, nil
+}
+
+// follow makes the standby, and each commit from then on wait for it.
+func (d *shared) follow() (err error) {
+	if d.standby, err = d.primary.StandbyAt(d.places[1]); err != nil {
+		return err
+	}
+	return d.primary.Synchronous()
 }
 
 func (d *shared) address() string {

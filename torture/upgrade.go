@@ -91,13 +91,7 @@ func (s *server) replace(ctx context.Context, binary string) error {
 // the most.
 func (c *crowd) across(ctx context.Context, f *fleet, s *shop, from, to *server) (worst time.Duration, err error) {
 	f.front.only(from.address)
-	defer func() {
-		var all []string
-		for _, n := range f.nodes {
-			all = append(all, n.address)
-		}
-		f.front.only(all...)
-	}()
+	defer f.lead(f.nodes)
 	for _, kind := range []string{ofPassword, ofRemoval, ofDisable, ofSignOut} {
 		p, err := c.concern(ctx, kind, s.url())
 		if err != nil {
