@@ -6,7 +6,8 @@
 //	full    a data folder on a small file system that runs full
 //	fsync   every fsync and fdatasync fails from some moment on (strace)
 //	history kill -9 while accounts have histories, which must have an order
-//	failover kill -9 the database under three nodes, and promote its standby
+//	failover kill -9 the database under three nodes, and promote its standby,
+//	        while tokens end that nodes and a service are shown
 //	nodes   kill -9 nodes while people sign in; accounts have histories while
 //	        nodes are killed and stopped and the database is lost
 //	halted  SIGSTOP of a node and a service, changes elsewhere, SIGCONT
