@@ -17,24 +17,24 @@ import (
 // ShortID is the name under which enrolled devices see a request.
 func ShortID(attempt store.ID) string { return incident.Reference(attempt)[:4] }
 
-// Requests lists who asks to sign in, newest first. That an enrolled device
-// has fetched them is kept: it is what tells an undelivered request.
+// Requests lists who asks to sign in, newest first. It keeps nothing: what is
+// written towards a device need not reach it, since a machine that sleeps still
+// takes what comes into its sockets.
 func (s *Service) Requests(ctx context.Context, actor session.Actor) ([]store.Request, error) {
 	var list []store.Request
-	fresh := false
 	err := s.Store.View(ctx, func(tx store.Tx) error {
 		all, err := tx.Requests(actor.Account.ID)
-		list = nil
-		for _, r := range all {
-			if s.Gate.Now().After(r.Expires) {
-				continue
-			}
-			fresh = fresh || r.Seen.IsZero()
-			list = append(list, r)
-		}
+		list = slices.DeleteFunc(all, func(r store.Request) bool { return s.Gate.Now().After(r.Expires) })
 		return err
 	})
-	if err != nil || !fresh {
+	return list, err
+}
+
+// FetchRequests lists them for a device that asks for them itself, and keeps that
+// it did: it is what tells an undelivered request.
+func (s *Service) FetchRequests(ctx context.Context, actor session.Actor) ([]store.Request, error) {
+	list, err := s.Requests(ctx, actor)
+	if err != nil || !slices.ContainsFunc(list, func(r store.Request) bool { return r.Seen.IsZero() }) {
 		return list, err
 	}
 	return list, s.Store.Update(ctx, func(tx store.Tx) error {

@@ -11,6 +11,8 @@
 //     injected into a report and no secret can slip into one.
 package cause
 
+import "slices"
+
 // Code names a cause on the wire, in files and in the documentation.
 type Code string
 
@@ -88,11 +90,23 @@ func Lookup(c Code) (Row, bool) {
 // Table returns all rows, roots before what they hide.
 func Table() []Row { return append([]Row(nil), table...) }
 
-// Disclose says what an audience is told of a cause: the cause itself or
-// Refused. Nothing else in Readmit compares an audience with a cause.
-func Disclose(c Code, to Audience) Code {
+// ofAccount are causes that anyone may know where a device has seen them by
+// itself, with who may know what the account server has seen of them: that a
+// request was fetched is not in what its own device sends.
+var ofAccount = map[Code]Audience{
+	"factor-unfinished": Owner,
+}
+
+// Disclose says what an audience is told of a cause with this evidence: the
+// cause itself or Refused. Nothing else in Readmit compares an audience with a
+// cause.
+func Disclose(c Code, evidence []Fact, to Audience) Code {
 	r, ok := Lookup(c)
-	if !ok || to < r.Audience {
+	least := r.Audience
+	if slices.ContainsFunc(evidence, func(f Fact) bool { return f.seen == ByServer && f.shows(r) }) {
+		least = max(least, ofAccount[c])
+	}
+	if !ok || to < least {
 		return Refused
 	}
 	return c

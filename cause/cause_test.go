@@ -65,13 +65,13 @@ func TestAudiences(t *testing.T) {
 				if to >= a {
 					told = c
 				}
-				if got := Disclose(c, to); got != told {
+				if got := Disclose(c, nil, to); got != told {
 					t.Errorf("%s disclosed to %s as %s", c, to, got)
 				}
 			}
 		}
 	}
-	if got := Disclose("no-such-cause", Operator); got != Refused {
+	if got := Disclose("no-such-cause", nil, Operator); got != Refused {
 		t.Errorf("an unknown code is disclosed as %s", got)
 	}
 	var zero Audience

@@ -78,7 +78,7 @@ func hides(root Code, row Row) bool {
 func Tell(found []Finding, to Audience) Report {
 	r := Report{Schema: 1, Audience: to.String(), Findings: []Finding{}}
 	for _, f := range found {
-		if Disclose(f.Cause, to) == f.Cause {
+		if Disclose(f.Cause, f.Evidence, to) == f.Cause {
 			r.Findings = append(r.Findings, f)
 		}
 	}

@@ -222,7 +222,14 @@ func TestTellKeepsToTheAudience(t *testing.T) {
 		// who may not is told the one thing that says nothing.
 		var want []Code
 		for _, f := range found {
-			if row, _ := Lookup(f.Cause); row.Audience <= to {
+			row, _ := Lookup(f.Cause)
+			least := row.Audience
+			if f.Cause == "factor-unfinished" && slices.ContainsFunc(f.Evidence, func(e Fact) bool {
+				return e.Check() == CheckSecondFactor && e.Seen() == ByServer && e.Want() != e.Got()
+			}) {
+				least = Owner
+			}
+			if least <= to {
 				want = append(want, f.Cause)
 			}
 		}
@@ -272,6 +279,22 @@ func TestAnyoneLearnsNothing(t *testing.T) {
 			r.Fatalf("told %s, and without what is not public %s", all, less)
 		}
 	})
+}
+
+// What a device sees of its own client anyone may know; what the account server
+// has seen of the same is told to the account's owner.
+func TestSeenByWhom(t *testing.T) {
+	for seen, want := range map[Seen]map[Audience]Code{
+		ByDevice: {Anyone: "factor-unfinished", Holder: "factor-unfinished", Owner: "factor-unfinished"},
+		ByServer: {Anyone: Refused, Holder: Refused, Owner: "factor-unfinished", Operator: "factor-unfinished"},
+	} {
+		found := Find([]Fact{Note(CheckSecondFactor, Word("finished"), Word("never-finished"), seen)})
+		for to, code := range want {
+			if got := Tell(found, to).Findings[0].Cause; got != code {
+				t.Errorf("seen by the %s, %s is told %s, want %s", seen, to, got, code)
+			}
+		}
+	}
 }
 
 // The form that programs read.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,12 +27,15 @@ import (
 //	keystore holds N               it has so many entries
 //	kill-agent DEVICE              kill -9 the agent of a device
 //	gone-agent DEVICE              wait until the agent of a device has ended by itself
+//	sleep-agent, wake-agent DEVICE the agent of a device stands still, once its stream is open; it goes on
+//	fetches N                      wait until devices have fetched requests to sign in so often altogether
 //	at-once N DEVICE ARGS…         so many processes run this on a device together
 //	refreshes [N]                  the server has given out so many tokens by refresh since the last time
 //	expire DEVICE                  the tokens that a device has in hand have ended
 func agentCommands() map[string]commandFunc {
 	return map[string]commandFunc{
 		"keystore": onWorld((*world).keystore), "kill-agent": onWorld((*world).killAgent), "gone-agent": onWorld((*world).goneAgent),
+		"sleep-agent": onWorld((*world).sleepAgent), "wake-agent": onWorld((*world).wakeAgent), "fetches": onWorld((*world).fetches),
 		"at-once": onWorld((*world).atOnce), "refreshes": onWorld((*world).refreshes),
 		"expire": onWorld((*world).expire), "desktop": onWorld((*world).desktopDo),
 	}
@@ -101,8 +104,50 @@ func (w *world) goneAgent(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("the agent of %s does not end", args[0])
 }
 
+// sleepAgent stops the process of an agent that holds a stream, as a machine that
+// falls asleep does: its connections stay, and take what comes.
+func (w *world) sleepAgent(ts *testscript.TestScript, _ bool, args []string) {
+	home, err := agent.OpenHome(func(string) string { return filepath.Join(w.dir, args[0]) })
+	ts.Check(err)
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		got, err := resident.Call(context.Background(), home, resident.Ask{Do: resident.DoStatus})
+		ts.Check(err)
+		if got.Status.Requests == "stream" {
+			ts.Check(halt(got.Status.PID))
+			w.asleep = append(w.asleep, got.Status.PID)
+			return
+		}
+		if time.Since(begun) > 10*time.Second {
+			ts.Fatalf("the agent of %s has no stream", args[0])
+		}
+	}
+}
+
+func (w *world) wakeAgent(ts *testscript.TestScript, _ bool, args []string) {
+	r, err := w.recordOf(args[0])
+	ts.Check(err)
+	ts.Check(goOn(r.PID))
+	w.asleep = slices.DeleteFunc(w.asleep, func(pid int) bool { return pid == r.PID })
+}
+
+func (w *world) fetches(ts *testscript.TestScript, _ bool, args []string) {
+	var n int
+	for begun := time.Now(); time.Since(begun) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
+		var err error
+		n, err = w.calls(api.PathRequests)
+		ts.Check(err)
+		if strconv.Itoa(n) == args[0] {
+			return
+		}
+	}
+	ts.Fatalf("requests were fetched %d times, want %s", n, args[0])
+}
+
 // endAgents stops the agents that a script has left running.
 func (w *world) endAgents() {
+	for _, pid := range w.asleep {
+		goOn(pid)
+	}
 	for _, d := range devices {
 		r, err := w.recordOf(d)
 		if err != nil || r.State != resident.Running {
@@ -150,10 +195,10 @@ func (w *world) refreshes(ts *testscript.TestScript, _ bool, args []string) {
 	w.given = now
 }
 
-// given is the line of the server's figures that counts refreshes.
-var given = regexp.MustCompile(`(?m)^readmit_calls_total\{path="/v1/token",status="200"\} (\d+)$`)
+func (w *world) tokens() (int, error) { return w.calls(api.PathToken) }
 
-func (w *world) tokens() (int, error) {
+// calls is how often the server has answered calls of a path well, by its own figures.
+func (w *world) calls(path string) (int, error) {
 	operator := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.data(), api.AdminSocket))
 	}}}
@@ -166,11 +211,12 @@ func (w *world) tokens() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	m := given.FindSubmatch(b)
-	if m == nil {
+	_, rest, ok := strings.Cut(string(b), "\nreadmit_calls_total{path=\""+path+"\",status=\"200\"} ")
+	if !ok {
 		return 0, nil
 	}
-	return strconv.Atoi(string(m[1]))
+	n, _, _ := strings.Cut(rest, "\n")
+	return strconv.Atoi(n)
 }
 
 func (w *world) expire(ts *testscript.TestScript, _ bool, args []string) {

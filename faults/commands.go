@@ -60,7 +60,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets
 //	desktop                                    a desktop that shows notifications: see desktop.go
-//	keystore, kill-agent, gone-agent, at-once, refreshes, expire     agents' and key stores': see agents.go
+//	keystore, kill-agent, gone-agent, sleep-agent, wake-agent, fetches, at-once, refreshes, expire     agents' and key stores': see agents.go
 //	jar, object, rclone, line, client, text, shown, snapshot, repaired, undone      iCloud's: see icloud.go
 //	made, named CAUSE AUDIENCE, remedied, signed-in DEVICE     the steps of the matrix
 func commands() map[string]commandFunc {

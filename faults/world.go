@@ -31,6 +31,7 @@ type world struct {
 	updated []string // devices with the newer program
 	keys    *keyStore
 	desktop *desktop
+	asleep  []int // processes of agents that stand still
 	given   int   // refreshes that were counted
 	path    *path // what lies between, when it is not the loopback alone
 

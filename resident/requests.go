@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,11 +27,12 @@ const (
 // by asking otherwise.
 type requests struct {
 	events func(ctx context.Context, each func(api.Requests)) error
-	list   func(ctx context.Context) (api.Requests, error)
+	list   func(ctx context.Context) (api.Requests, error) // tells the server, too, that they have come
 	show   func(api.Request) (over func())
 	back   func() // the server answers again
 
-	wake chan struct{}
+	wake  chan struct{}
+	known map[string]bool // by ID: those the server knows to have come; of run alone
 
 	mu    sync.Mutex
 	how   string
@@ -89,6 +91,25 @@ func (r *requests) seen(now api.Requests) {
 	r.shown = there
 }
 
+// acknowledge fetches the requests of a stream where one waits that was not
+// fetched yet. A stream says nothing to the server of what has come through it:
+// only this tells it that this device is awake and has shown them.
+func (r *requests) acknowledge(ctx context.Context, streamed api.Requests) error {
+	if !slices.ContainsFunc(streamed.Requests, func(q api.Request) bool { return q.Status == waiting && !r.known[q.ID] }) {
+		return nil
+	}
+	now, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
+	r.known = map[string]bool{}
+	for _, q := range slices.Concat(streamed.Requests, now.Requests) {
+		r.known[q.ID] = true
+	}
+	r.seen(now)
+	return nil
+}
+
 func (r *requests) run(ctx context.Context) {
 	for tries := 0; ctx.Err() == nil; tries++ {
 		begun := time.Now()
@@ -133,10 +154,20 @@ func (r *requests) once(ctx context.Context) error {
 		case <-ended:
 		}
 	}()
+	var unheard error
 	err := r.events(ctx, func(now api.Requests) {
+		if unheard != nil {
+			return
+		}
 		r.set("stream")
 		r.seen(now)
+		if unheard = r.acknowledge(ctx, now); unheard != nil {
+			stop() // the next stream begins with all of them
+		}
 	})
+	if unheard != nil && !errors.Is(unheard, context.Canceled) {
+		return unheard
+	}
 	if ctx.Err() != nil {
 		return agent.ErrStreamOver
 	}

@@ -203,11 +203,18 @@ func TestCauseCodeUndelivered(t *testing.T) {
 	w.clock.advance(time.Hour)
 	phone := w.machine("phone")
 	need := phone.needCode(jane, password, "")
-	r := laptop.asOwner(t, phone.code(need, ""), "code-undelivered")
+	unfetched := phone.code(need, "")
+	r := laptop.asOwner(t, unfetched, "code-undelivered")
 	wantEvidence(t, r, cause.CheckPromptDevice, "laptop")
 	wantEvidence(t, r, cause.CheckPromptSeen, instant(seen))
 	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), nil), 0)
-	laptop.asOwner(t, phone.code(need, ""), "code-wrong")
+	fetched := phone.code(need, "")
+	laptop.asOwner(t, fetched, "factor-unfinished")
+	// Whose request it is must not learn from a refusal that somebody is there.
+	if fetched.Type != unfetched.Type || fetched.Title != unfetched.Title {
+		t.Errorf("whoever asks is told %s %q once a device has fetched the request, %s %q before", fetched.Type, fetched.Title, unfetched.Type, unfetched.Title)
+	}
+	wantCauses(t, phone.explain(fetched, false), cause.Anyone, string(cause.Refused))
 	wantCode(t, "the empty codes cost no try", phone.code(need, laptop.allow(need).Code), 0)
 	wantCode(t, "an attempt of another key", w.machine("other").code(need, "123456"), api.NotPossible)
 	late := w.machine("late")

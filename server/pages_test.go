@@ -224,6 +224,26 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestStreamIsNoDelivery: what was written to a stream may lie in the socket of a
+// machine that sleeps. A device has a request once it has asked for it.
+func TestStreamIsNoDelivery(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(w.public)
+	defer server.Close()
+	laptop := w.enrolled(jane, "laptop")
+	events, stop := stream(t, laptop, server)
+	defer stop()
+	next(t, events)
+	phone := w.machine("phone")
+	need := phone.needCode(jane, password, "")
+	if e := nextOf(t, events, "requests", byItself); !strings.Contains(e, need.Request) {
+		t.Fatalf("a new device asks: %s", e)
+	}
+	laptop.asOwner(t, phone.code(need, ""), "code-undelivered")
+	wantCode(t, "requests", laptop.call(api.PathRequests, laptop.signed(), nil), 0)
+	laptop.asOwner(t, phone.code(need, ""), "factor-unfinished")
+}
+
 // TestEventsOfAnotherNode: a request that is made at one node is at once on a
 // stream that another one holds, and so is what becomes of it; all else that the
 // ledger tells is there when the stream looks by itself.

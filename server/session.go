@@ -128,7 +128,7 @@ func (s *Server) requests(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.accounts.Requests(ctx, a)
+	list, err := s.accounts.FetchRequests(ctx, a)
 	return shown(list), err
 }
 

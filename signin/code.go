@@ -103,7 +103,10 @@ func (s *Service) judge(tx store.Tx, w Waiting, given code.Code, none bool, cont
 			if err != nil {
 				return nil, err
 			}
-			content.Facts = append(noteCode("not-given"), missing...)
+			if len(missing) == 0 {
+				missing = []cause.Fact{cause.Note(cause.CheckSecondFactor, cause.Word("finished"), cause.Word("never-finished"), cause.ByServer)}
+			}
+			content.Facts = missing
 		} else {
 			ring = store.RingDevices
 			var err error
@@ -117,10 +120,6 @@ func (s *Service) judge(tx store.Tx, w Waiting, given code.Code, none bool, cont
 		return nil, err
 	}
 	return in, tx.Append(content.Entry(ring, account.Hot.Seq[ring]))
-}
-
-func noteCode(how string) []cause.Fact {
-	return []cause.Fact{cause.Note(cause.CheckCode, cause.Word("right"), cause.Word(how), cause.ByServer)}
 }
 
 // requestOver says why an attempt takes no more codes.
@@ -290,7 +289,7 @@ func wrongCode(v code.Verdict, names map[store.ID]string, skews map[store.ID]tim
 	case code.Used:
 		return []cause.Fact{cause.Note(cause.CheckCodeFresh, cause.Word("fresh"), cause.Word("used"), cause.ByServer), made}
 	}
-	return noteCode("wrong")
+	return []cause.Fact{cause.Note(cause.CheckCode, cause.Word("right"), cause.Word("wrong"), cause.ByServer)}
 }
 
 // enrol makes the new device one of the account's and begins its session. The

@@ -37,11 +37,22 @@ export async function account(heard = announce, changed = () => {}) {
   const warned = () => { if (!$("recoveries")) warn(entry); }; // the account's first page lists them
   warned();
   listen(entry, async (kind, value) => {
-    if (kind === "requests") heard(value.requests);
+    if (kind === "requests") { heard(value.requests); fetched(entry, value.requests); }
     else if (kind === "changed") { warned(); changed(); }
     else await on(entry, "/v1/requests").catch((error) => over(error)); // ended: the refusal says it
   }).catch((error) => over(error));
   return entry;
+}
+
+const known = new Set(); // requests that the server knows to have come
+
+// fetched lets the server know, once for each request, that it has come to
+// somebody: of what it writes to a stream it cannot tell.
+async function fetched(entry, requests) {
+  const fresh = requests.filter((r) => r.status === "waiting" && !known.has(r.id));
+  if (!fresh.length) return;
+  for (const { id } of fresh) known.add(id);
+  await on(entry, "/v1/requests").catch(() => { for (const { id } of fresh) known.delete(id); }); // the next stream tries again
 }
 
 // line shows or hides a line that leads to the account's first page. It lies

@@ -1,0 +1,142 @@
+package resident
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"readmit.dev/readmit/agent"
+	"readmit.dev/readmit/api"
+)
+
+// asking is an account server's side of requests: streams that say what they are
+// told to, and a list that is fetched.
+type asking struct {
+	mu      sync.Mutex
+	now     api.Requests
+	opened  []time.Time
+	fetched []time.Time
+	fail    error // of a fetch
+	say     chan struct{}
+}
+
+func (s *asking) set(all ...api.Request) {
+	s.mu.Lock()
+	s.now = api.Requests{Requests: all}
+	s.mu.Unlock()
+}
+
+func (s *asking) list(context.Context) (api.Requests, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetched = append(s.fetched, time.Now())
+	return s.now, s.fail
+}
+
+// events is one stream: all requests at once, then whenever s.say says so.
+func (s *asking) events(ctx context.Context, each func(api.Requests)) error {
+	s.mu.Lock()
+	s.opened = append(s.opened, time.Now())
+	s.mu.Unlock()
+	for {
+		s.mu.Lock()
+		now := s.now
+		s.mu.Unlock()
+		each(now)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.say:
+		}
+	}
+}
+
+// following runs requests against a server in time that passes by itself.
+func following(t *testing.T, during func(s *asking, r *requests, shown func() []string)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &asking{say: make(chan struct{})}
+		r := newRequests()
+		var mu sync.Mutex
+		var all []string
+		r.events, r.list = s.events, s.list
+		r.show = func(q api.Request) func() {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, q.ID)
+			return func() {}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var over sync.WaitGroup
+		over.Go(func() { r.run(ctx) })
+		synctest.Wait()
+		during(s, r, func() []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		})
+		stop()
+		over.Wait()
+	})
+}
+
+func asks(id, status string) api.Request { return api.Request{ID: id, Status: status} }
+
+// A request that came by the stream is fetched once, so that the server knows;
+// what needs no answer is not, and neither is the same one again.
+func TestShownIsAcknowledged(t *testing.T) {
+	following(t, func(s *asking, _ *requests, shown func() []string) {
+		if len(s.fetched) > 0 {
+			t.Errorf("%d fetches while nobody asks", len(s.fetched))
+		}
+		for i, step := range []struct {
+			now     []api.Request
+			fetches int
+		}{
+			{[]api.Request{asks("A", waiting)}, 1},
+			{[]api.Request{asks("A", waiting)}, 1},
+			{[]api.Request{asks("A", allowed)}, 1},
+			{[]api.Request{asks("B", waiting), asks("A", "done")}, 2},
+			{[]api.Request{asks("C", "denied"), asks("B", waiting)}, 2},
+			{nil, 2},
+		} {
+			s.set(step.now...)
+			s.say <- struct{}{}
+			synctest.Wait()
+			if len(s.fetched) != step.fetches {
+				t.Errorf("step %d: %d fetches, want %d", i, len(s.fetched), step.fetches)
+			}
+		}
+		if got := shown(); !slices.Equal(got, []string{"A", "B"}) {
+			t.Errorf("shown: %v", got)
+		}
+	})
+}
+
+// Where that fails, the next stream begins with it again, soon and not at once.
+func TestUnacknowledgedIsTriedAgain(t *testing.T) {
+	following(t, func(s *asking, r *requests, shown func() []string) {
+		s.mu.Lock()
+		s.fail = &agent.UnreachableError{Why: agent.NoRoute}
+		s.mu.Unlock()
+		s.set(asks("A", waiting))
+		s.say <- struct{}{}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		s.mu.Lock()
+		tried := len(s.fetched)
+		s.fail = nil
+		s.mu.Unlock()
+		if tried < 4 || tried > 20 || r.state() != "not" {
+			t.Errorf("%d tries in a minute; requests arrive by %q", tried, r.state())
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := shown(); len(s.fetched) != tried+1 || r.state() != "stream" || !slices.Equal(got, []string{"A"}) {
+			t.Errorf("%d tries more once it could be; by %q; shown: %v", len(s.fetched)-tried, r.state(), got)
+		}
+	})
+}
