@@ -276,9 +276,13 @@ func (h Home) Save(name string, v any) error {
 // room is more than all that a sign-in writes.
 const room = 32 << 10
 
-// Room reports with a WriteError that the home has no room for what a sign-in
-// writes: known before the account server has ended what this device had.
+// Room reports what would keep a sign-in from being written, before the account
+// server has ended what this device had: with a WriteError that the home has no
+// room, with a StateError that a newer readmit wrote some of it.
 func (h Home) Room() error {
+	if err := h.Ours(IdentityFile, IdentityCopy, SessionFile, AttemptFile, PendingFile); err != nil {
+		return err
+	}
 	f, err := beside(h.Path(SessionFile), make([]byte, room))
 	if err == nil {
 		err = os.Remove(f)
@@ -304,8 +308,11 @@ func beside(path string, b []byte) (string, error) {
 }
 
 // WriteWhole puts bytes in place of a file, synced before the old ones go. It
-// returns a WriteError.
+// returns a WriteError, or a StateError where a newer readmit wrote the file.
 func (h Home) WriteWhole(name string, b []byte) error {
+	if err := h.Ours(name); err != nil {
+		return err
+	}
 	path := h.Path(name)
 	written, err := beside(path, b)
 	if err != nil {
@@ -345,8 +352,12 @@ func (h Home) Session() (Session, error) {
 	return s, err
 }
 
-// Remove takes a file away that is of no use any more; a missing one is fine.
+// Remove takes a file away that is of no use any more; a missing one is fine. It
+// returns a StateError where a newer readmit wrote the file.
 func (h Home) Remove(name string) error {
+	if err := h.Ours(name); err != nil {
+		return err
+	}
 	if err := os.Remove(h.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -364,7 +375,8 @@ func (h Home) KeepIncident(i Incident) error {
 	}
 	slices.SortFunc(files, func(a, b os.DirEntry) int { return modified(a).Compare(modified(b)) })
 	for _, f := range files[:len(files)-keptIncidents] {
-		if err := h.Remove(filepath.Join(IncidentsDir, f.Name())); err != nil {
+		err := h.Remove(filepath.Join(IncidentsDir, f.Name()))
+		if e := new(StateError); err != nil && !errors.As(err, &e) { // a newer readmit's stays
 			return err
 		}
 	}

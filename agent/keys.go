@@ -127,6 +127,9 @@ func (h Home) MoveKeys() error {
 
 // saveBoth writes an identity's file and its copy as they are.
 func (h Home) saveBoth(i Identity) error {
+	if err := h.Ours(IdentityFile, IdentityCopy); err != nil {
+		return err
+	}
 	if err := h.Save(IdentityFile, i); err != nil {
 		return err
 	}

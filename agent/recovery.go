@@ -46,6 +46,9 @@ func (a *Agent) Recover(ctx context.Context, server, account, word, name string)
 	if err := a.Home.Room(); err != nil {
 		return out, err
 	}
+	if err := a.Home.Ours(RecoveryFile); err != nil {
+		return out, err
+	}
 	_, key, err := a.key()
 	if err != nil {
 		return out, err

@@ -1,5 +1,7 @@
 package agent
 
+import "errors"
+
 // Versions of the files of a home. The rules:
 //
 //   - Every version that was ever released is read, for good: testdata/state-N
@@ -25,4 +27,16 @@ func versionOf(v any) int {
 		return keysElsewhere
 	}
 	return firstVersion
+}
+
+// Ours reports with a StateError that a newer readmit wrote one of these files:
+// nothing may be put in its place, nor it be taken away.
+func (h Home) Ours(names ...string) error {
+	for _, name := range names {
+		var content any
+		if e := new(StateError); errors.As(h.Load(name, &content), &e) && e.Problem == Newer {
+			return e
+		}
+	}
+	return nil
 }

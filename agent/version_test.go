@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // older copies a home as an older version wrote it; a checkout does not keep
@@ -108,5 +111,58 @@ func TestRefusesNewer(t *testing.T) {
 		if err := os.WriteFile(h.Path(file), before, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Nothing is put in the place of a newer version's file, and none is taken away;
+// what would be written in its place is not begun, for the server would have
+// ended what this device has.
+func TestKeepsNewer(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	t.Cleanup(s.Close)
+	later := []byte(`{"version":3,"sum":"of another kind","content":["what we cannot know"]}`)
+	all := map[string]func(a *Agent) error{
+		"sign-up": func(a *Agent) error {
+			return a.SignUp(t.Context(), s.URL, "jane@example.org", "", "zq lanterns", "laptop")
+		},
+		"sign-in": func(a *Agent) error {
+			_, err := a.SignIn(t.Context(), s.URL, "jane@example.org", "zq lanterns", "", "laptop")
+			return err
+		},
+		"code": func(a *Agent) error { return a.GiveCode(t.Context(), "123456") },
+		"recovery": func(a *Agent) error {
+			_, err := a.Recover(t.Context(), s.URL, "jane@example.org", "", "laptop")
+			return err
+		},
+		"recovered": func(a *Agent) error { _, err := a.FinishRecovery(t.Context(), "zq lanterns"); return err },
+	}
+	incident := filepath.Join(IncidentsDir, "BA94-S0G8.json")
+	for file, ways := range map[string][]string{
+		IdentityFile: {"sign-up", "sign-in", "code", "recovery", "recovered"}, IdentityCopy: {"sign-up", "sign-in", "code", "recovery", "recovered"},
+		SessionFile: {"sign-up", "sign-in", "code", "recovery", "recovered"}, AttemptFile: {"sign-up", "sign-in", "code"},
+		PendingFile: {"sign-up", "sign-in", "code", "recovered"}, RecoveryFile: {"recovery", "recovered"}, AgentFile: nil, FoldersFile: nil, incident: nil,
+	} {
+		a := &Agent{Home: newHome(t), Now: time.Now}
+		err := errors.Join(a.Home.Save(AttemptFile, Attempt{Server: s.URL, ID: "one"}), a.Home.Save(RecoveryFile, Recovering{Server: s.URL}),
+			os.WriteFile(a.Home.Path(file), later, 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries := map[string]error{"save": a.Home.Save(file, Incident{}), "remove": a.Home.Remove(file)}
+		for _, way := range ways {
+			tries[way] = all[way](a)
+		}
+		for what, err := range tries {
+			if problem(t, err) != Newer {
+				t.Errorf("%s of a newer %s: %v", what, file, err)
+			}
+		}
+		if now, err := os.ReadFile(a.Home.Path(file)); err != nil || !bytes.Equal(now, later) {
+			t.Errorf("%s was changed: %v", file, err)
+		}
+	}
+	if asked > 0 {
+		t.Errorf("the server was asked %d times", asked)
 	}
 }

@@ -2,6 +2,7 @@ package resident
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -25,11 +26,18 @@ const (
 )
 
 // Look says how the agent of a home is: running, not-running where it should,
-// gave-up; empty where none is expected. Since is when it was last at work.
+// gave-up; empty where none is expected. Since is when it was last at work. A
+// record that cannot be read counts as one of an agent that should run.
 func Look(ctx context.Context, h agent.Home) (state string, since time.Time) {
 	var r Record
-	if err := h.Load(agent.AgentFile, &r); err != nil {
+	damaged := new(agent.StateError)
+	switch err := h.Load(agent.AgentFile, &r); {
+	case errors.As(err, &damaged) && damaged.Problem == agent.Missing:
 		return "", since
+	case err != nil && r.At.IsZero(): // one there is, whatever it says: who is not expected has none
+		if info, err := os.Stat(h.Path(agent.AgentFile)); err == nil {
+			r.At = info.ModTime()
+		}
 	}
 	if r.State == GaveUp {
 		return GaveUp, r.At

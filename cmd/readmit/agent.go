@@ -233,6 +233,9 @@ func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 	if resident.Runs(ctx, a.Home) {
 		return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs already") })
 	}
+	if err := a.Home.Ours(agent.AgentFile); err != nil {
+		return err // it could not write down that it runs
+	}
 	s, err := e.service(a)
 	if err == nil && s.installed() {
 		err = s.start()
