@@ -33,8 +33,10 @@ var ErrNoStream = errors.New("the account server has no stream of events")
 var ErrStreamOver = errors.New("the stream of events is over")
 
 // Events holds a stream of this device's session open and hands on each list of
-// requests to sign in, the first one at once. It returns when the stream is over.
-func (a *Agent) Events(ctx context.Context, each func(api.Requests)) error {
+// requests to sign in, the first one at once; changed is called when something
+// else of the account has. Neither may hold the stream up. It returns when the
+// stream is over.
+func (a *Agent) Events(ctx context.Context, each func(api.Requests), changed func()) error {
 	id, s, c, err := a.session()
 	if err != nil {
 		return err
@@ -55,12 +57,12 @@ func (a *Agent) Events(ctx context.Context, each func(api.Requests)) error {
 		return err
 	}
 	defer body.Close()
-	return follow(body, stop, each)
+	return follow(body, stop, each, changed)
 }
 
 // follow hands on each list of requests until the stream is over, or has said
 // nothing for so long that it must be dead: then giveUp has to end the reading.
-func follow(body io.Reader, giveUp func(), each func(api.Requests)) error {
+func follow(body io.Reader, giveUp func(), each func(api.Requests), changed func()) error {
 	silence := time.AfterFunc(streamSilence, giveUp)
 	defer silence.Stop()
 	return readEvents(body, func() { silence.Reset(streamSilence) }, func(name string, data []byte) error {
@@ -71,6 +73,8 @@ func follow(body io.Reader, giveUp func(), each func(api.Requests)) error {
 				return err
 			}
 			each(now)
+		case "changed":
+			changed()
 		case "ended":
 			return ErrStreamOver
 		}

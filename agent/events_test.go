@@ -63,9 +63,10 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []api.Requests
+	changes := 0
 	events := func() error {
-		seen = nil
-		return a.Events(t.Context(), func(r api.Requests) { seen = append(seen, r) })
+		seen, changes = nil, 0
+		return a.Events(t.Context(), func(r api.Requests) { seen = append(seen, r) }, func() { changes++ })
 	}
 	problem := func(status, code int) {
 		answer = func(w http.ResponseWriter, _ *http.Request) {
@@ -75,10 +76,10 @@ func TestEvents(t *testing.T) {
 	}
 	answer = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprint(w, "event: requests\ndata: {\"requests\":[{\"id\":\"4K7Q\",\"status\":\"waiting\"}]}\n\nevent: ended\ndata: {}\n\nevent: requests\ndata: {}\n\n")
+		fmt.Fprint(w, "event: requests\ndata: {\"requests\":[{\"id\":\"4K7Q\",\"status\":\"waiting\"}]}\n\nevent: changed\ndata: {}\n\nevent: ended\ndata: {}\n\nevent: requests\ndata: {}\n\nevent: changed\ndata: {}\n\n")
 	}
-	if err := events(); !errors.Is(err, ErrStreamOver) || !reflect.DeepEqual(seen, []api.Requests{{Requests: []api.Request{{ID: "4K7Q", Status: "waiting"}}}}) {
-		t.Errorf("%+v, %v", seen, err)
+	if err := events(); !errors.Is(err, ErrStreamOver) || !reflect.DeepEqual(seen, []api.Requests{{Requests: []api.Request{{ID: "4K7Q", Status: "waiting"}}}}) || changes != 1 {
+		t.Errorf("%+v, %d changes, %v", seen, changes, err)
 	}
 	problem(http.StatusNotFound, api.BadRequest)
 	if err := events(); !errors.Is(err, ErrNoStream) {
@@ -110,7 +111,7 @@ func TestSilence(t *testing.T) {
 			last = time.Now()
 		}()
 		seen := 0
-		err := follow(from, func() { to.CloseWithError(gone) }, func(api.Requests) { seen++ })
+		err := follow(from, func() { to.CloseWithError(gone) }, func(api.Requests) { seen++ }, func() {})
 		if after := time.Since(last); !errors.Is(err, gone) || seen != 1 || after != 45*time.Second {
 			t.Errorf("it ended with %v after %v of silence, %d lists", err, after, seen)
 		}

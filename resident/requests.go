@@ -26,10 +26,11 @@ const (
 // requests shows who asks to sign in, by a stream where the server has one and
 // by asking otherwise.
 type requests struct {
-	events func(ctx context.Context, each func(api.Requests)) error
-	list   func(ctx context.Context) (api.Requests, error) // tells the server, too, that they have come
-	show   func(api.Request) (over func())
-	back   func() // the server answers again
+	events  func(ctx context.Context, each func(api.Requests), changed func()) error
+	list    func(ctx context.Context) (api.Requests, error) // tells the server, too, that they have come
+	show    func(api.Request) (over func())
+	back    func() // the server answers again
+	changed func() // something else of the account has, or may have unseen
 
 	wake  chan struct{}
 	known map[string]bool // by ID: those the server knows to have come; of run alone
@@ -40,7 +41,7 @@ type requests struct {
 }
 
 func newRequests() *requests {
-	return &requests{wake: make(chan struct{}, 1), shown: map[string]func(){}, how: "not", back: func() {}}
+	return &requests{wake: make(chan struct{}, 1), shown: map[string]func(){}, how: "not", back: func() {}, changed: func() {}}
 }
 
 // poke drops the stream and opens another: this one may be dead without knowing.
@@ -155,16 +156,21 @@ func (r *requests) once(ctx context.Context) error {
 		}
 	}()
 	var unheard error
+	begun := false
 	err := r.events(ctx, func(now api.Requests) {
 		if unheard != nil {
 			return
 		}
 		r.set("stream")
 		r.seen(now)
+		if !begun { // what changed before this stream was told on none
+			begun = true
+			r.changed()
+		}
 		if unheard = r.acknowledge(ctx, now); unheard != nil {
 			stop() // the next stream begins with all of them
 		}
-	})
+	}, r.changed)
 	if unheard != nil && !errors.Is(unheard, context.Canceled) {
 		return unheard
 	}
@@ -183,6 +189,7 @@ func (r *requests) polling(ctx context.Context) error {
 		}
 		r.set("polling")
 		r.seen(now)
+		r.changed()
 		r.pause(ctx, poll*3/4+rand.N(poll/2))
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -37,7 +37,7 @@ func (s *asking) list(context.Context) (api.Requests, error) {
 }
 
 // events is one stream: all requests at once, then whenever s.say says so.
-func (s *asking) events(ctx context.Context, each func(api.Requests)) error {
+func (s *asking) events(ctx context.Context, each func(api.Requests), _ func()) error {
 	s.mu.Lock()
 	s.opened = append(s.opened, time.Now())
 	s.mu.Unlock()
@@ -61,7 +61,7 @@ func following(t *testing.T, during func(s *asking, r *requests, shown func() []
 		r := newRequests()
 		var mu sync.Mutex
 		var all []string
-		r.events, r.list = s.events, s.list
+		r.events, r.list, r.changed = s.events, s.list, func() {}
 		r.show = func(q api.Request) func() {
 			mu.Lock()
 			defer mu.Unlock()

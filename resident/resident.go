@@ -44,11 +44,12 @@ type Resident struct {
 	// Desktop shows them too, and takes the answer; nil where there is none.
 	Desktop Desktop
 
-	since    time.Time
-	keeper   *keeper
-	requests *requests
-	flight   singleflight.Group
-	stop     context.CancelFunc
+	since      time.Time
+	keeper     *keeper
+	requests   *requests
+	recoveries *recoveries
+	flight     singleflight.Group
+	stop       context.CancelFunc
 }
 
 // Run works until the context ends or somebody says stop; then it returns nil.
@@ -75,6 +76,7 @@ func (r *Resident) Run(ctx context.Context) error {
 	r.prepare(ctx, &all)
 	all.Go(func() { r.serve(ctx, l) })
 	all.Go(func() { r.requests.run(ctx) })
+	all.Go(func() { r.recoveries.run(ctx) })
 	err = r.keeper.run(ctx)
 	r.stop()
 	l.Close()
@@ -121,6 +123,14 @@ func (r *Resident) prepare(ctx context.Context, all *sync.WaitGroup) {
 		return over
 	}
 	r.requests.back = r.keeper.poke
+	r.recoveries = newRecoveries()
+	r.requests.changed = r.recoveries.poke
+	r.recoveries.list = func(ctx context.Context) (api.Recoveries, error) {
+		var out api.Recoveries
+		err := r.Agent.On(ctx, "recoveries", api.PathRecoveries, &out)
+		return out, err
+	}
+	r.recoveries.tell = func(q api.RecoverySeen) { r.Tell(recoveryText(q)) }
 }
 
 // fetch gets a token that is good for least. Callers at once share one call.

@@ -105,7 +105,7 @@ func (e *env) typedToAgent(ctx context.Context, a *agent.Agent) {
 		case do == "allow" && id != "":
 			var out api.Allowed
 			if out, err = allow(ctx, a, id); err == nil {
-				err = e.show(ctx, a, id, out)
+				err = e.showAllowed(ctx, a, id, out)
 			}
 		case do == "deny" && id != "":
 			var out api.Request

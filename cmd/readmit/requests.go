@@ -76,7 +76,7 @@ countdown until the device is in; elsewhere it is printed once, alone.`,
 			if e.json || !terminal(e.stdout) {
 				return e.data(out, func(w io.Writer) { fmt.Fprintln(w, clean(out.Code)) })
 			}
-			return e.show(cmd.Context(), a, id, out)
+			return e.showAllowed(cmd.Context(), a, id, out)
 		},
 	}
 }
@@ -107,15 +107,28 @@ func deny(ctx context.Context, a *agent.Agent, id string) (api.Request, error) {
 	return *got.Denied, nil
 }
 
-// show keeps the code of the moment on the terminal until the request is over.
-func (e *env) show(ctx context.Context, a *agent.Agent, id string, shown api.Allowed) error {
-	const ask = 3 * time.Second // how often it looks whether the device is in
-	until, next := a.Now().Add(time.Duration(shown.Remaining)*time.Second), a.Now().Add(ask)
+// shownCode is a code that is typed elsewhere, and how long it stays.
+type shownCode struct {
+	code      string
+	remaining int // seconds
+}
+
+func (e *env) showAllowed(ctx context.Context, a *agent.Agent, id string, first api.Allowed) error {
+	return e.show(ctx, a, shownCode{first.Code, first.Remaining}, "over: the device is in, or its time is up (readmit activity)", func() (shownCode, error) {
+		out, err := allow(ctx, a, id)
+		return shownCode{out.Code, out.Remaining}, err
+	})
+}
+
+// show keeps the code of the moment on the terminal until there is none any more.
+func (e *env) show(ctx context.Context, a *agent.Agent, shown shownCode, over string, again func() (shownCode, error)) error {
+	const ask = 3 * time.Second // how often it looks whether the code was typed
+	until, next := a.Now().Add(time.Duration(shown.remaining)*time.Second), a.Now().Add(ask)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	defer fmt.Fprintln(e.stdout)
 	for {
-		fmt.Fprintf(e.stdout, "\r%s   %2d s ", e.bold(clean(shown.Code)), max(0, int(until.Sub(a.Now()).Seconds())))
+		fmt.Fprintf(e.stdout, "\r%s   %2d s ", e.bold(clean(shown.code)), max(0, int(until.Sub(a.Now()).Seconds())))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -124,16 +137,16 @@ func (e *env) show(ctx context.Context, a *agent.Agent, id string, shown api.All
 		if a.Now().Before(next) && a.Now().Before(until) {
 			continue
 		}
-		out, err := allow(ctx, a, id)
+		out, err := again()
 		if p := new(api.Problem); errors.As(err, &p) && p.Code == api.NotPossible {
-			fmt.Fprintf(e.stdout, "\r%-20s", "over: the device is in, or its time is up (readmit activity)")
+			fmt.Fprintf(e.stdout, "\r%-20s", over)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		shown = out
-		until, next = a.Now().Add(time.Duration(out.Remaining)*time.Second), a.Now().Add(ask)
+		until, next = a.Now().Add(time.Duration(out.remaining)*time.Second), a.Now().Add(ask)
 	}
 }
 

@@ -72,7 +72,7 @@ func newRootCommand(e *env, args []string) *cobra.Command {
 	}{
 		{"serve", newServeCommand}, {"admin", newAdminCommand},
 		{"sign-up", newSignUpCommand}, {"sign-in", newSignInCommand}, {"sign-out", newSignOutCommand}, {"data", newDataCommand}, {"reset", newResetCommand}, {"password", newPasswordCommand},
-		{"recover", newRecoverCommand}, {"recovery-codes", newRecoveryCodesCommand}, {"addresses", newAddressesCommand},
+		{"recover", newRecoverCommand}, {"recoveries", newRecoveriesCommand}, {"recovery-codes", newRecoveryCodesCommand}, {"addresses", newAddressesCommand},
 		{"requests", newRequestsCommand}, {"allow", newAllowCommand}, {"deny", newDenyCommand}, {"code", newCodeCommand}, {"pass", newPassCommand},
 		{"status", newStatusCommand}, {"devices", newDevicesCommand}, {"activity", newActivityCommand}, {"receipts", newReceiptsCommand}, {"token", newTokenCommand}, {"agent", newAgentCommand}, {"credential", newCredentialCommand},
 		{"explain", newExplainCommand}, {"doctor", newDoctorCommand}, {"undo", newUndoCommand}, {"guide", newGuideCommand},
