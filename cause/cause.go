@@ -54,12 +54,25 @@ const (
 	AnOperator By = "operator"
 )
 
+// Page names one of the account server's pages, on which a person carries out
+// a remedy that no command does.
+type Page string
+
+// The pages of remedies.
+const (
+	PageRecover   Page = "recover"   // begin a recovery, or go on with one
+	PageStop      Page = "stop"      // stop a recovery
+	PagePasskeys  Page = "passkeys"  // remove and add passkeys
+	PageAddresses Page = "addresses" // verify and remove addresses
+)
+
 // Remedy is one step that ends a cause. Argv may hold the words {server},
 // {account}, {device} and {reference}, which whoever prints it fills in.
 type Remedy struct {
 	By   By       `json:"by"`
 	Do   string   `json:"do"`
 	Argv []string `json:"argv,omitempty"`
+	Page Page     `json:"page,omitempty"`
 	Undo bool     `json:"undo"` // whether readmit undo takes it back
 }
 

@@ -225,7 +225,7 @@ var table = []Row{
 		Remedies: []Remedy{
 			{By: Person, Do: "Type the password again, slowly: check caps lock and the keyboard layout; if it was changed lately, it is the new one.", Argv: signIn},
 			{By: Person, Do: "On a device that is still signed in, you can set a new one if you know the present one.", Argv: []string{"readmit", "password"}},
-			{By: Person, Do: "If it is forgotten: begin a recovery on the account server's page, /recover."},
+			{By: Person, Do: "If it is forgotten: begin a recovery on the account server's page, /recover.", Page: PageRecover},
 		},
 	},
 	{
@@ -233,7 +233,7 @@ var table = []Row{
 		Proof: CheckFactor, With: []Check{CheckFactorFailures}, HiddenBy: []Code{"account-disabled", "password-wrong"},
 		Remedies: []Remedy{
 			{By: Person, Do: "On an enrolled device, sign in with the password: that binds its codes again.", Argv: signIn},
-			{By: Person, Do: "If no device is left: begin a recovery on the account server's page, /recover. With a recovery code, or two other proofs, its device is enrolled."},
+			{By: Person, Do: "If no device is left: begin a recovery on the account server's page, /recover. With a recovery code, or two other proofs, its device is enrolled.", Page: PageRecover},
 			{By: AnOperator, Do: "Or let the person enrol one with an operator's invitation.", Argv: []string{"readmit", "admin", "invite", "{account}"}},
 		},
 	},
@@ -258,7 +258,7 @@ var table = []Row{
 		Remedies: []Remedy{
 			{By: Person, Do: "Switch on the device named in the evidence and see who asks to sign in.", Argv: []string{"readmit", "requests"}},
 			{By: Person, Do: "Or make a code on it by hand, without a network.", Argv: []string{"readmit", "code"}},
-			{By: Person, Do: "Where the code went by mail or SMS: see whether the address is right, or use another one; a fault of the service's own mail (unreachable, tls, no-login) is the operator's to end."},
+			{By: Person, Do: "Where the code went by mail or SMS: see whether the address is right, or use another one; a fault of the service's own mail (unreachable, tls, no-login) is the operator's to end.", Page: PageAddresses},
 		},
 	},
 	{
@@ -301,7 +301,7 @@ var table = []Row{
 		Code: "passkey-refused", Title: "The passkey did not prove who signs in", Audience: Owner,
 		Proof: CheckPasskey, With: []Check{CheckPasskeyName}, HiddenBy: []Code{"account-disabled", "password-wrong", "code-tries-spent", "request-denied", "client-outdated", "clock-off"},
 		Remedies: []Remedy{
-			{By: Person, Do: "Choose the passkey that belongs to this account, and unlock it with finger, face or PIN. One that was removed from the account is good for nothing: delete it where it is kept."},
+			{By: Person, Do: "Choose the passkey that belongs to this account, and unlock it with finger, face or PIN. One that was removed from the account is good for nothing: delete it where it is kept.", Page: PagePasskeys},
 			{By: Person, Do: "Where the evidence says wrong-origin: the page that asked was not this server's. Leave it, and type the server's address yourself."},
 			{By: Person, Do: "Or sign in with the password and a code.", Argv: signIn},
 		},
@@ -310,7 +310,7 @@ var table = []Row{
 		Code: "passkey-copied", Title: "The passkey's counter went back: it may have been copied", Audience: Owner,
 		Proof: CheckPasskeyCounter, With: []Check{CheckPasskeyName}, HiddenBy: []Code{"account-disabled", "password-wrong", "code-tries-spent", "request-denied", "client-outdated", "clock-off", "passkey-refused"},
 		Remedies: []Remedy{
-			{By: Person, Do: "On a device that is signed in, remove this passkey from the account and add a new one. If it was not you who just signed in, somebody has a copy: look through devices and activity."},
+			{By: Person, Do: "On a device that is signed in, remove this passkey from the account and add a new one. If it was not you who just signed in, somebody has a copy: look through devices and activity.", Page: PagePasskeys},
 			{By: Person, Do: "Until then, sign in with the password and a code.", Argv: signIn},
 		},
 	},
@@ -318,7 +318,7 @@ var table = []Row{
 		Code: "recovery-over", Title: "This recovery is over", Audience: Owner,
 		Proof: CheckRecovery, With: []Check{CheckRecoveryEndedBy}, HiddenBy: []Code{"account-unknown", "account-disabled", "client-outdated", "clock-off"},
 		Remedies: []Remedy{
-			{By: Person, Do: "If it was you who began it: begin anew, on the page of recovery."},
+			{By: Person, Do: "If it was you who began it: begin anew, on the page of recovery.", Page: PageRecover},
 			{By: Person, Do: "If it was not you: nothing needs to be done; where it was stopped, it stays stopped."},
 		},
 	},
@@ -326,22 +326,22 @@ var table = []Row{
 		Code: "recovery-pending", Title: "The recovery has to wait before it opens", Audience: Holder,
 		Proof: CheckRecoveryWait, With: []Check{CheckRecoveryOpens}, HiddenBy: []Code{"recovery-over"},
 		Remedies: []Remedy{
-			{By: Person, Do: "Wait until the time in the evidence, on the device that began it; or give a second proof of another way: a recovery code, a code sent to an address, or one shown by an enrolled device."},
-			{By: Person, Do: "If it is not yours: stop it on an enrolled device, or with the word in the message about it."},
+			{By: Person, Do: "Wait until the time in the evidence, on the device that began it; or give a second proof of another way: a recovery code, a code sent to an address, or one shown by an enrolled device.", Page: PageRecover},
+			{By: Person, Do: "If it is not yours: stop it on an enrolled device, or with the word in the message about it.", Page: PageStop},
 		},
 	},
 	{
 		Code: "recovery-code-wrong", Title: "The code given for the recovery was not right", Audience: Owner,
 		Proof: CheckRecoveryCode, HiddenBy: []Code{"recovery-over"},
 		Remedies: []Remedy{
-			{By: Person, Do: "A recovery code is good once, and only those made last are good: take another one of the newest list. A code that was sent is good for a quarter of an hour, one that a device shows for half a minute: ask for the one of now."},
+			{By: Person, Do: "A recovery code is good once, and only those made last are good: take another one of the newest list. A code that was sent is good for a quarter of an hour, one that a device shows for half a minute: ask for the one of now.", Page: PageRecover},
 		},
 	},
 	{
 		Code: "recovery-unproved", Title: "Nothing was proved for the recovery yet", Audience: Owner,
 		Proof: CheckRecoveryProofs, HiddenBy: []Code{"recovery-over", "recovery-code-wrong"},
 		Remedies: []Remedy{
-			{By: Person, Do: "Give a recovery code, a code that is sent to a verified address, or one that an enrolled device shows when the recovery is approved there."},
+			{By: Person, Do: "Give a recovery code, a code that is sent to a verified address, or one that an enrolled device shows when the recovery is approved there.", Page: PageRecover},
 			{By: AnOperator, Do: "Who has none of these cannot be told from a stranger: the account stays closed to them. The attempt itself can be seen.", Argv: []string{"readmit", "admin", "explain", "{reference}"}},
 		},
 	},

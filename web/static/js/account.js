@@ -14,7 +14,11 @@ const SOON = 800; // milliseconds
 // not move while it fills; or soon, where they are slow.
 export async function shown(...first) {
   await Promise.race([Promise.allSettled(first), new Promise((go) => setTimeout(go, SOON))]);
-  if (!$("refused")) show($("inside"));
+  if ($("refused")) return;
+  show($("inside"));
+  const meant = $(location.hash.slice(1)); // what was hidden when the address was followed
+  meant?.scrollIntoView({ block: "center" });
+  meant?.focus({ preventScroll: true });
 }
 
 // account starts one of the account's pages, or shows that nobody is signed

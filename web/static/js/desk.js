@@ -69,7 +69,7 @@ async function see(of, approval) {
   $("approved-by").textContent = t("desk.approved", { by: approval.by, until: at(approval.expires) });
   $("told-title").textContent = title(first);
   $("evidence").replaceChildren(...first.evidence.map(fact));
-  $("remedies").replaceChildren(...first.remedies.map((r, i) => remedy(first.cause, r, i, { reference: of.reference, account: of.identifier, linked: false })));
+  $("remedies").replaceChildren(...first.remedies.map((_, i) => remedy(first, i, { reference: of.reference, account: of.identifier, linked: false })));
   $("acts").replaceChildren(...kinds.map((kind) => act(of, kind)));
   expiry = setTimeout(clear, Math.max(0, approval.expires * 1000 - Date.now()));
   go($("approved"));

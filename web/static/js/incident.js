@@ -18,7 +18,7 @@ function tell(report, entry) {
   $("told-to").textContent = t(`told.${report.audience}`, { account: entry?.account ?? "" });
   refill($("evidence"), first.evidence.map(fact));
   $("evidence-part").hidden = first.evidence.length === 0;
-  refill($("remedies"), first.remedies.map((r, i) => remedy(first.cause, r, i, { reference, account: entry?.account, linked: true, owner: report.audience === "owner" })));
+  refill($("remedies"), first.remedies.map((_, i) => remedy(first, i, { reference, account: entry?.account, linked: true, owner: report.audience === "owner" })));
   refill($("others"), rest.map((f) => el("li", {}, el("a", { href: `/help/${f.cause}` }, title(f)))));
   $("rest").hidden = rest.length === 0;
   $("told-page").href = `/help/${first.cause}`;

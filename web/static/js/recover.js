@@ -3,6 +3,7 @@
 //
 //	#case=ACCOUNT         a recovery that this browser has begun
 //	#stop=WORD            from a message: stops the recovery it tells of
+//	#stop=                asks for that word
 //	#support=REFERENCE    lets support see an incident, by a recovery code
 //
 // What stands after the # is sent to nobody, and nothing happens without a press.
@@ -112,6 +113,11 @@ async function start() {
   for (const a of document.querySelectorAll(".tongues a")) a.addEventListener("click", () => { a.hash = location.hash; });
   const wanted = new URLSearchParams(location.hash.slice(1));
   if (wanted.get("stop")) return stopping(wanted.get("stop"));
+  if (wanted.has("stop")) {
+    $("stop").open = true;
+    $("stop-word").focus();
+    return;
+  }
   const kept = await cases();
   list(kept);
   if (wanted.has("support")) {
