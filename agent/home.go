@@ -187,11 +187,11 @@ func (h Home) Sole(ctx context.Context) (unlock func(), err error) {
 
 // lock waits for a file's lock, which ends with unlock or with the process, or
 // for the interruption of the command: the system's own waiting does not end
-// when Ctrl-C is caught.
+// when Ctrl-C is caught. It returns a WriteError where the file is not ours.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, &WriteError{path, err}
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- exclusively(f) }()

@@ -60,31 +60,67 @@ func TestWrongOwner(t *testing.T) {
 			t.Fatalf("%s: exit code %d\n%s", strings.Join(args, " "), code, out)
 		}
 	}
-	fails := func(want string, args ...string) {
+	fails := func(want string, args ...string) { // all the words between bars
 		t.Helper()
-		if code, out := run(args...); code != 1 || !strings.Contains(out, want) {
-			t.Errorf("%s: exit code %d, want 1 and %q\n%s", strings.Join(args, " "), code, want, out)
+		code, out := run(args...)
+		for _, w := range strings.Split(want, "|") {
+			if code != 1 || !strings.Contains(out, w) {
+				t.Errorf("%s: exit code %d, want 1 and %q\n%s", strings.Join(args, " "), code, w, out)
+			}
 		}
 	}
 	ok("sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", password)
 	session := filepath.Join(home, "session.json")
 	before := stateOf(t, home)
-	take := func() { // as whoever ran readmit once with sudo
+	take := func(path string) { // as whoever ran readmit once with sudo
 		if root {
-			give(0, session)
+			give(0, path)
 		} else {
-			must(os.Chmod(session, 0))
+			must(os.Chmod(path, 0))
 		}
 	}
-	back := func() { give(nobody, session); must(os.Chmod(session, 0o600)) }
+	back := func(path string, mode os.FileMode) { give(nobody, path); must(os.Chmod(path, mode)) }
 
-	take()
+	take(session)
 	fails("session.json is unreadable", "status")
 	fails("(state-damaged)", "doctor", "--provider", "account")
 	fails("chown", "doctor", "--provider", "account", "--fix", "--yes")
 	fails("chown", "reset", "--yes")
-	back()
+	back(session, 0o600)
 	ok("status")
+
+	// A lock: what needs none goes on, and the doctor looks all the same.
+	repairs := filepath.Join(home, "repairs.lock")
+	take(repairs)
+	ok("token")
+	fails("lives|repairs.lock: permission denied|chown", "doctor", "--provider", "account")
+	fails(`"findings":[]|repairs.lock: permission denied|chown`, "doctor", "--provider", "account", "--json")
+	must(os.WriteFile(filepath.Join(home, "attempt.json"), []byte("cut"), 0o600))
+	give(nobody, filepath.Join(home, "attempt.json"))
+	fails("(state-damaged)|repairs.lock: permission denied|chown", "doctor", "--provider", "account", "--fix", "--yes")
+	must(os.Remove(filepath.Join(home, "attempt.json")))
+	fails("repairs.lock: permission denied|chown", "reset", "--yes")
+	fails("repairs.lock: permission denied|chown", "undo")
+	back(repairs, 0o600)
+	ok("doctor", "--provider", "account")
+
+	lock := filepath.Join(home, "lock")
+	take(lock)
+	ok("token")
+	fails("lives|/lock: permission denied|chown", "doctor", "--provider", "account")
+	fails("/lock: permission denied|chown", "token", "--min-valid", "5m")
+	fails("/lock: permission denied|chown", "sign-in", "--password-file", password)
+	fails("/lock: permission denied|chown", "reset", "--yes")
+	back(lock, 0o600)
+
+	incidents := filepath.Join(home, "incidents")
+	take(incidents)
+	fails("(state-damaged)|incidents: permission denied|chown", "doctor", "--provider", "account")
+	fails(`"got":"unreadable"|"got":"incident"`, "doctor", "--provider", "account", "--json")
+	fails("incidents: permission denied|chown", "doctor", "--provider", "account", "--fix", "--yes")
+	fails("incidents: permission denied|chown", "reset", "--yes")
+	back(incidents, 0o700)
+	ok("doctor", "--provider", "account")
 
 	// A folder that takes no file.
 	give(0, home)

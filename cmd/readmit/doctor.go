@@ -118,6 +118,8 @@ type doctoring struct {
 	journal  *doctor.Journal
 	made     []made
 	declined []doctor.Declined
+
+	unwritable error // why nothing can be changed here; nil where it can
 }
 
 // made is a repair as it is told.
@@ -147,14 +149,11 @@ func (d *doctoring) shows() bool { return d.flags.fix || d.flags.dryRun }
 
 // run examines what was asked for: one provider, or all there is on the machine.
 func (d *doctoring) run(ctx context.Context) error {
-	unlock, err := d.agent.Home.LockRepairs(ctx)
+	unlock, err := d.alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := d.e.resume(ctx, d.agent, d.journal); err != nil {
-		return err
-	}
 	var outcomes []outcome
 	var machine icloud.Machine
 	var subjects []doctor.Subject
@@ -186,6 +185,23 @@ func (d *doctoring) run(ctx context.Context) error {
 	return d.conclude(outcomes)
 }
 
+// alone waits until nobody else repairs this home, and finishes what was
+// interrupted. A home that takes no file is examined all the same: nobody can
+// change it meanwhile, and why it is so is said in the end.
+func (d *doctoring) alone(ctx context.Context) (unlock func(), err error) {
+	if d.unwritable = d.agent.Home.Writable(); d.unwritable != nil {
+		return func() {}, nil
+	}
+	if unlock, err = d.agent.Home.LockRepairs(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.e.resume(ctx, d.agent, d.journal); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
 // conclude prints what programs read, and ends with the first exit code that
 // is not 0.
 func (d *doctoring) conclude(outcomes []outcome) error {
@@ -213,6 +229,12 @@ func (d *doctoring) conclude(outcomes []outcome) error {
 			return err
 		}
 	}
+	switch {
+	case d.unwritable != nil && (end.code == fine || end.code == failed):
+		return d.unwritable
+	case d.unwritable != nil && !d.e.json:
+		d.e.note("%s", d.unwritable)
+	}
 	if end.code == fine {
 		return nil
 	}
@@ -231,6 +253,9 @@ func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []s
 		if !d.fixes() {
 			d.made = append(d.made, m)
 			continue
+		}
+		if d.unwritable != nil {
+			return nil, d.unwritable
 		}
 		if !d.flags.yes {
 			if !terminal(e.stdin) {

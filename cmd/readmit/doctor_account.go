@@ -58,7 +58,7 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 	}
 	o := outcome{report: found.Report, next: fill(guide, words)}
 	o.code, o.text = d.accountEnds(ex, o.next)
-	if o.code == fine && !d.e.json {
+	if o.code == fine && !d.e.json && d.unwritable == nil {
 		fmt.Fprintln(d.e.stdout, "nothing is wrong: this device is signed in to", clean(ex.Account))
 	}
 	return o, nil

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
@@ -92,7 +94,7 @@ func (e *env) trouble(err error) trouble {
 	case errors.As(err, &keys):
 		return trouble{Error: keys.Error() + "; it has this device's key", Hint: "unlock it (sign in to the desktop, or open the system's program for passwords) and run the command again; more: readmit doctor", exit: failed}
 	case errors.As(err, &unkept):
-		return trouble{Error: unkept.Error(), Hint: "make room there, and see that the folder is yours to write; then run the command again", exit: failed}
+		return trouble{Error: unkept.Error(), Hint: toWrite(unkept), exit: failed}
 	case errors.Is(err, agent.ErrNotEnrolled):
 		return trouble{Error: err.Error(), Hint: "run: readmit sign-in --server URL --account ID", exit: needPerson}
 	case errors.Is(err, agent.ErrNotSignedIn):
@@ -109,6 +111,17 @@ func (e *env) trouble(err error) trouble {
 		return trouble{Error: "interrupted", exit: failed}
 	}
 	return trouble{Error: err.Error(), exit: failed}
+}
+
+// toWrite says what a person does about a home that takes no file.
+func toWrite(e *agent.WriteError) string {
+	switch {
+	case errors.Is(e, syscall.EROFS):
+		return "that file system is read-only: mount it writable, or set READMIT_HOME to a folder elsewhere; then run the command again"
+	case errors.Is(e, fs.ErrPermission):
+		return "it is not yours to write, as after a command run with sudo: give it back to yourself (chown, chmod); then run the command again"
+	}
+	return "make room there, and see that the folder is yours to write; then run the command again"
 }
 
 func ofProblem(p *api.Problem) trouble {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -160,6 +161,9 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 		if e := new(agent.StateError); errors.As(h.Load(name, &i), &e) {
 			ex.files[name] = e.Problem
 		}
+	}
+	if _, err := os.ReadDir(h.Path(agent.IncidentsDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		ex.files[agent.IncidentsDir] = agent.Unreadable
 	}
 	first, second := ex.files[agent.IdentityFile], ex.files[agent.IdentityCopy]
 	switch {

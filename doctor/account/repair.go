@@ -1,7 +1,10 @@
 package account
 
 import (
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"readmit.dev/readmit/agent"
@@ -56,6 +59,12 @@ func (ex *Examination) mendState(j *doctor.Journal) (doctor.Repair, error) {
 		good = c.Bytes
 	}
 	for _, file := range slices.Sorted(maps.Keys(ex.files)) {
+		if file == agent.IncidentsDir {
+			if _, err := os.ReadDir(filepath.Join(j.Dir, file)); err != nil {
+				return r, fmt.Errorf("%w: give the folder back to yourself (chown, chmod 700)", err)
+			}
+			continue
+		}
 		before, err := j.Read(file)
 		if err != nil {
 			return r, err
