@@ -77,6 +77,7 @@ type AdminAgent struct {
 // Services that get the news of changes.
 const (
 	AdminServices      = "/admin/services"        // GET -> AdminServiceList
+	AdminServiceShow   = "/admin/services/show"   // AdminServiceName -> AdminServiceState
 	AdminServiceAdd    = "/admin/services/add"    // AdminServiceNew -> AdminServiceAdded
 	AdminServiceResume = "/admin/services/resume" // AdminServiceName
 	AdminServiceRemove = "/admin/services/remove" // AdminServiceName
@@ -123,4 +124,21 @@ type AdminService struct {
 	Waiting  int     `json:"waiting"`
 	Oldest   int64   `json:"waiting_since,omitempty"`
 	Lag      float64 `json:"lag_seconds"`
+}
+
+// AdminServiceState is one service with the oldest change that it has not taken.
+type AdminServiceState struct {
+	AdminService
+	Applied int64         `json:"last_applied,omitempty"` // 0 also where it was long ago
+	First   *AdminWaiting `json:"first_waiting,omitempty"`
+}
+
+// AdminWaiting is a change on its way to a service; moments are Unix seconds.
+type AdminWaiting struct {
+	Account string `json:"account,omitempty"` // none where it is about the stream, or the account is closed
+	Epoch   int64  `json:"epoch,omitempty"`
+	Kind    string `json:"kind"`
+	Since   int64  `json:"waiting_since"`
+	Tries   int    `json:"tries"`
+	Why     string `json:"why,omitempty"` // the last try failed
 }

@@ -27,6 +27,7 @@ func (s *Server) AdminHandler() http.Handler {
 		api.AdminExplain:    s.adminExplain,
 		api.AdminActivity:   s.adminActivity,
 
+		api.AdminServiceShow:   s.adminServiceShow,
 		api.AdminServiceAdd:    s.adminServiceAdd,
 		api.AdminServiceResume: adminService(s.signals.Resume),
 		api.AdminServiceRemove: adminService(s.signals.Remove),

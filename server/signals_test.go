@@ -282,6 +282,13 @@ func TestOperatorSeesServices(t *testing.T) {
 	if s := list.Services; len(s) != 1 || s[0].Name != "shop" || s[0].Waiting != 1 || s[0].Lag < 90 || s[0].Lag > 100 || s[0].Status != "enabled" {
 		t.Fatalf("%+v", list)
 	}
+	var one api.AdminServiceState
+	if p := w.operator(api.AdminServiceShow, api.AdminServiceName{Name: "shop"}, &one); p != nil {
+		t.Fatal(p)
+	}
+	if f := one.First; one.Stream != shop.Stream || one.Waiting != 1 || f == nil || f.Account != jane || f.Kind != "account-disabled" || f.Epoch != 2 || f.Since == 0 {
+		t.Fatalf("%+v", one)
+	}
 	metrics := string(w.operatorGet(api.AdminMetrics).body)
 	for _, want := range []string{`readmit_receipts_waiting{service="shop"} 1`, `readmit_service_parked{service="shop"} 0`, `readmit_service_lag_seconds{service="shop"} 9`, "readmit_tail_age_seconds 0."} {
 		if !strings.Contains(metrics, want) {
@@ -304,7 +311,7 @@ func TestOperatorSeesServices(t *testing.T) {
 		t.Errorf("resumed, and %d signals came, want the change and the word of it", len(got.Sets))
 	}
 	for path, in := range map[string]any{
-		api.AdminServiceResume: api.AdminServiceName{Name: "none"}, api.AdminServiceRemove: api.AdminServiceName{Name: "none"},
+		api.AdminServiceShow: api.AdminServiceName{Name: "none"}, api.AdminServiceResume: api.AdminServiceName{Name: "none"}, api.AdminServiceRemove: api.AdminServiceName{Name: "none"},
 		api.AdminServiceAdd: api.AdminServiceNew{Name: "shop"},
 	} {
 		wantCode(t, path, w.operator(path, in, nil), api.NotPossible)

@@ -105,44 +105,6 @@ func (o *Outbox) Add(ctx context.Context, name, audience, push string, plain fun
 	return r, nil
 }
 
-// State is a service with what waits for it.
-type State struct {
-	store.Service
-	Heard   time.Time // when it last took a signal
-	Waiting int
-	Oldest  time.Time
-}
-
-// List returns all services, by name.
-func (o *Outbox) List(ctx context.Context) (list []State, err error) {
-	err = o.Store.View(ctx, func(tx store.Tx) error {
-		list = nil
-		all, err := tx.Services()
-		if err != nil {
-			return err
-		}
-		backlogs, err := tx.Backlogs()
-		if err != nil {
-			return err
-		}
-		for _, s := range all {
-			w, err := tx.Work(s.ID)
-			if err != nil {
-				return err
-			}
-			n := State{Service: s, Heard: w.Heard}
-			for _, b := range backlogs {
-				if b.Service == s.ID {
-					n.Waiting, n.Oldest = b.Waiting, b.Oldest
-				}
-			}
-			list = append(list, n)
-		}
-		return nil
-	})
-	return list, err
-}
-
 // Remove ends a service's registration; its secret opens nothing any more.
 func (o *Outbox) Remove(ctx context.Context, name string) error {
 	return o.on(ctx, name, func(tx store.Tx, s store.Service) error { return tx.DropService(s.ID) })

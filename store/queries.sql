@@ -406,6 +406,14 @@ SELECT * FROM receipts WHERE account = @account AND epoch = @epoch ORDER BY made
 -- name: FirstWaiting :one
 SELECT * FROM receipts WHERE service = @service AND account = @account AND delivered = 0 ORDER BY epoch, made, signal LIMIT 1;
 
+-- name: OldestWaiting :one
+SELECT * FROM receipts WHERE service = @service AND delivered = 0 ORDER BY made, epoch, signal LIMIT 1;
+
+-- name: LastApplied :one
+-- Each receipt by its key: a join might look through all of them.
+SELECT CAST(coalesce(max((SELECT r.applied FROM receipts AS r WHERE r.signal = n.id AND r.service = @service)), 0) AS BIGINT) AS applied
+FROM (SELECT id FROM signals WHERE at <= @at ORDER BY at DESC, id DESC LIMIT @most) AS n;
+
 -- name: Backlogs :many
 SELECT service, count(*) AS waiting, CAST(min(made) AS BIGINT) AS oldest FROM receipts WHERE delivered = 0 GROUP BY service ORDER BY service;
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -171,35 +172,65 @@ func newServiceListCommand(e *env, call adminCaller) *cobra.Command {
 
 func newServiceShowCommand(e *env, call adminCaller) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a service", Args: takes("a service's name"),
-		Long:    "Show a service: where its signals go, what waits for it and since when, and why.",
-		Example: "  readmit admin service show shop",
+		Use: "show NAME", Short: "Show a service, and the first change it waits for", Args: takes("a service's name"),
+		Long: `Show a service: where its signals go, how many changes wait for it, since when, and
+why. The first of them is told with its account, and with how often it was tried
+and what the last try met.
+
+"last delivered" is when it last took a signal. Services that check with package
+verify also say when they act on it: "last applied".`,
+		Example: "  readmit admin service show shop\n  readmit admin service show shop --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := registered(cmd.Context(), call)
+			var s api.AdminServiceState
+			err := call(cmd.Context(), http.MethodPost, api.AdminServiceShow, api.AdminServiceName{Name: args[0]}, &s)
+			if p := new(api.Problem); errors.As(err, &p) && p.Reason == api.ReasonNoService {
+				return exitError{failed, fmt.Sprintf("there is no service %q", args[0]), "readmit admin service list"}
+			}
 			if err != nil {
 				return err
 			}
-			for _, s := range all.Services {
-				if s.Name != args[0] {
-					continue
+			return e.data(s, func(w io.Writer) {
+				now := time.Now()
+				rows := [][]string{
+					{"service", s.Name}, {"audience", s.Audience}, {"signals", way(s.AdminService)}, {"pushed to", s.Push}, {"stream", s.Stream}, {"state", streamState(s.AdminService)},
+					{"added", when(s.Added, now)}, {"last delivered", when(s.Heard, now)}, {"last applied", when(s.Applied, now)},
+					{"waiting", strconv.Itoa(s.Waiting)}, {"behind", behind(s.AdminService)},
 				}
-				return e.data(s, func(w io.Writer) {
-					rows := [][]string{
-						{"service", s.Name}, {"audience", s.Audience}, {"signals", way(s)}, {"pushed to", s.Push}, {"stream", s.Stream}, {"state", streamState(s)},
-						{"added", when(s.Added, time.Now())}, {"last taken", when(s.Heard, time.Now())}, {"waiting", strconv.Itoa(s.Waiting)}, {"behind", behind(s)},
-					}
-					if s.Push == "" {
-						rows = append(rows[:3], rows[4:]...)
-					}
-					table(w, rows...)
-					if s.Parked > 0 {
-						fmt.Fprintf(w, "\nwhen what keeps it back is mended: readmit admin service resume %s\n", clean(s.Name))
-					}
-				})
-			}
-			return exitError{failed, fmt.Sprintf("there is no service %q", args[0]), "readmit admin service list"}
+				if s.Push == "" {
+					rows = append(rows[:3], rows[4:]...)
+				}
+				if s.First != nil {
+					rows = append(rows, []string{"first waiting", firstWaiting(*s.First, now)}, []string{"why", whyWaiting(s)})
+				}
+				table(w, rows...)
+				if s.Parked > 0 {
+					fmt.Fprintf(w, "\nwhen what keeps it back is mended: readmit admin service resume %s\n", clean(s.Name))
+				}
+			})
 		},
 	}
+}
+
+// firstWaiting names a change as the account's owner sees it.
+func firstWaiting(r api.AdminWaiting, now time.Time) string {
+	text := r.Kind
+	if r.Account != "" {
+		text += fmt.Sprintf(", change %d of %s", r.Epoch, r.Account)
+	}
+	return text + ", " + when(r.Since, now)
+}
+
+// whyWaiting says what keeps the first change back.
+func whyWaiting(s api.AdminServiceState) string {
+	switch {
+	case s.Push == "" && s.Parked == 0:
+		return "the service polls, and has not taken it"
+	case s.First.Tries == 0 && s.First.Why == "":
+		return "not tried yet"
+	case s.First.Tries == 1:
+		return "after one try: " + s.First.Why
+	}
+	return fmt.Sprintf("after %d tries: %s", s.First.Tries, s.First.Why)
 }
 
 func way(s api.AdminService) string {

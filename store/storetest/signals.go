@@ -224,7 +224,8 @@ func receiptsOrder(t *testing.T, open Open) {
 }
 
 // receiptsBehind: neither the receipts of one change nor the first that waits are
-// hidden by however many are newer, of whichever service.
+// hidden by however many are newer, of whichever service; and when a service last
+// applied something is told from the signals it was given.
 func receiptsBehind(t *testing.T, open Open) {
 	s, _ := open(t)
 	a, b := account(1).ID, account(2).ID
@@ -282,6 +283,27 @@ func receiptsBehind(t *testing.T, open Open) {
 	update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, all[5].ID, at(901), "") })
 	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(on.ID, a) })
 	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(stuck.ID, store.ID{9}) })
+
+	// Of whichever account.
+	oldest := get(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.OldestWaiting(stuck.ID) })
+	same(t, "the oldest", []any{oldest.Account, oldest.Made}, []any{b, at(1)})
+	update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, oldest.Signal, at(903), "") })
+	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.OldestWaiting(on.ID) })
+
+	applied := func(of store.Service, until int64, limit int) time.Time {
+		t.Helper()
+		return get(t, s, func(tx store.Tx) (time.Time, error) { return tx.LastApplied(of.ID, at(until), limit) })
+	}
+	same(t, "nothing applied", applied(on, 999, 99), time.Time{})
+	update(t, s, func(tx store.Tx) error {
+		return errors.Join(tx.Apply(on.ID, all[7].ID, at(912), at(913)), tx.Apply(on.ID, all[9].ID, at(911), at(913)))
+	})
+	same(t, "last applied", applied(on, 999, 99), at(912))
+	same(t, "by a service that has applied none", applied(stuck, 999, 99), time.Time{})
+	same(t, "of the changes made until then", applied(on, 106, 99), time.Time{})
+	same(t, "of the newest made until then", applied(on, 107, 1), at(912))
+	same(t, "of too few", applied(on, 109, 1), at(911))
+	same(t, "of none of so few", applied(on, 999, 9), time.Time{})
 }
 
 // marking: marks are durable, nothing of one that failed remains, each of many

@@ -1861,6 +1861,25 @@ func (q *Queries) Keys(ctx context.Context) ([]Key, error) {
 	return items, nil
 }
 
+const lastApplied = `-- name: LastApplied :one
+SELECT CAST(coalesce(max((SELECT r.applied FROM receipts AS r WHERE r.signal = n.id AND r.service = $1)), 0) AS BIGINT) AS applied
+FROM (SELECT id FROM signals WHERE at <= $2 ORDER BY at DESC, id DESC LIMIT $3) AS n
+`
+
+type LastAppliedParams struct {
+	Service []byte
+	At      int64
+	Most    int32
+}
+
+// Each receipt by its key: a join might look through all of them.
+func (q *Queries) LastApplied(ctx context.Context, arg LastAppliedParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastApplied, arg.Service, arg.At, arg.Most)
+	var applied int64
+	err := row.Scan(&applied)
+	return applied, err
+}
+
 const ledger = `-- name: Ledger :many
 SELECT account, ring, slot, seq, id, reference, at, open, detail FROM ledger WHERE account = $1 ORDER BY at DESC, ring, seq DESC
 `
@@ -2302,6 +2321,29 @@ func (q *Queries) OldSignals(ctx context.Context, arg OldSignalsParams) ([]OldSi
 		return nil, err
 	}
 	return items, nil
+}
+
+const oldestWaiting = `-- name: OldestWaiting :one
+SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE service = $1 AND delivered = 0 ORDER BY made, epoch, signal LIMIT 1
+`
+
+func (q *Queries) OldestWaiting(ctx context.Context, service []byte) (Receipt, error) {
+	row := q.db.QueryRowContext(ctx, oldestWaiting, service)
+	var i Receipt
+	err := row.Scan(
+		&i.Signal,
+		&i.Service,
+		&i.Account,
+		&i.Epoch,
+		&i.Kind,
+		&i.Made,
+		&i.Next,
+		&i.Tries,
+		&i.Delivered,
+		&i.Applied,
+		&i.Why,
+	)
+	return i, err
 }
 
 const pass = `-- name: Pass :one

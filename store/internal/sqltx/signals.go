@@ -162,6 +162,16 @@ func (t *Tx) FirstWaiting(of, account store.ID) (store.Receipt, error) {
 	return single(r, err, t, receipt)
 }
 
+func (t *Tx) OldestWaiting(of store.ID) (store.Receipt, error) {
+	r, err := t.q.OldestWaiting(none, of[:])
+	return single(r, err, t, receipt)
+}
+
+func (t *Tx) LastApplied(of store.ID, until time.Time, limit int) (time.Time, error) {
+	at, err := t.q.LastApplied(none, rows.LastAppliedParams{Service: of[:], At: micros(until), Most: int32(limit)})
+	return single(at, err, t, instant)
+}
+
 func (t *Tx) Backlogs() ([]store.Backlog, error) {
 	list, err := t.q.Backlogs(none)
 	return each(list, err, t, func(r rows.BacklogsRow) store.Backlog {
