@@ -123,3 +123,11 @@ func TestMissing(t *testing.T) {
 		}
 	}
 }
+
+func TestAbout(t *testing.T) {
+	for script, want := range map[string]string{"password-wrong": "password-wrong", "fault-service-gone": "service-fault", "two-disabled-and-wrong": "", "usage-proof": ""} {
+		if got := about(script); got != want {
+			t.Errorf("about(%q) = %q, want %q", script, got, want)
+		}
+	}
+}
