@@ -202,6 +202,9 @@ func TestPages(t *testing.T) {
 	})
 
 	part("a terminal, allowed by the page", func(t *testing.T) {
+		// The page lets the server know, once, that the request has come to somebody.
+		const fetches = `performance.getEntriesByType("resource").filter((r) => r.name.endsWith("/v1/requests")).length`
+		before := run(laptop, chromedp.Evaluate[int64](fetches))
 		out, exit := shell.run(password+"\n", "sign-in", "--server", s.url, "--account", jane, "--password-file", "-", "--device-name", "shell")
 		if exit != 4 {
 			t.Fatalf("sign-in: %d: %s", exit, out)
@@ -210,6 +213,10 @@ func TestPages(t *testing.T) {
 		request := run(laptop, chromedp.Evaluate[string](`[...document.querySelectorAll(".request")].find((e) => e.textContent.includes("shell")).querySelector(".tag").textContent`))
 		if out, exit := shell.run("", "sign-in", "--code", laptop.allows(request)); exit != 0 {
 			t.Fatalf("sign-in with the page's code: %d: %s", exit, out)
+		}
+		laptop.until(`document.querySelector("#request-` + request + ` .outcome")?.textContent.includes("Signed in")`)
+		if n := run(laptop, chromedp.Evaluate[int64](fetches)); n != before+1 {
+			t.Errorf("requests were fetched %d times for one", n-before)
 		}
 	})
 
