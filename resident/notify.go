@@ -11,8 +11,8 @@ import (
 	"readmit.dev/readmit/api"
 )
 
-// notifyTime is how long a desktop may take to show something.
-const notifyTime = 10 * time.Second
+// NotifyTime is how long a desktop may take to show something.
+const NotifyTime = 10 * time.Second
 
 // ErrNoDesktop: nobody sees a desktop of this user now.
 var ErrNoDesktop = errors.New("there is no desktop that shows notifications")

@@ -14,7 +14,7 @@ type command struct {
 }
 
 func (d command) Tell(title, text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), notifyTime)
+	ctx, cancel := context.WithTimeout(context.Background(), NotifyTime)
 	defer cancel()
 	c := exec.CommandContext(ctx, d.program, d.args...)
 	if runtime.GOOS == "windows" { // whose quoting differs from program to program

@@ -80,7 +80,7 @@ type note struct {
 func (b bus) open(ctx context.Context) (*note, error) {
 	// What ends the asking must not end the connection: it takes the notification away.
 	lasting, drop := context.WithCancel(context.WithoutCancel(ctx))
-	late := time.AfterFunc(notifyTime, drop)
+	late := time.AfterFunc(NotifyTime, drop)
 	defer late.Stop()
 	conn, err := dbus.Connect(string(b), dbus.WithContext(lasting))
 	if err != nil {
@@ -108,7 +108,7 @@ func sortedBus(err error) error {
 }
 
 func (n *note) call(ctx context.Context, method string, args ...any) *dbus.Call {
-	ctx, cancel := context.WithTimeout(ctx, notifyTime)
+	ctx, cancel := context.WithTimeout(ctx, NotifyTime)
 	defer cancel()
 	return n.conn.Object(notifyName, notifyPath).CallWithContext(ctx, notifyName+"."+method, 0, args...)
 }

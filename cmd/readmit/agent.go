@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,14 +63,16 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 	lean()
 	desktop := resident.OpenDesktop(e.getenv)
 	say := func(text string) { e.note("%s %s", a.Now().Format(time.TimeOnly), text) }
+	var telling sync.WaitGroup
+	defer atMost(resident.NotifyTime, &telling) // what is told last is why the agent ends
 	tell := func(title, text string) {
 		say(title + ". " + text)
 		if desktop != nil {
-			go func() {
+			telling.Go(func() {
 				if err := desktop.Tell(title, text); err != nil && !errors.Is(err, resident.ErrNoDesktop) {
 					say("the desktop shows no notifications: " + err.Error())
 				}
-			}()
+			})
 		}
 	}
 	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Desktop: desktop, Asked: func(q api.Request) {
@@ -90,6 +93,16 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 		return exitError{failed, err.Error(), "see: readmit agent status"}
 	}
 	return err
+}
+
+// atMost waits for work, and not longer than d.
+func atMost(d time.Duration, work *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(d):
+	}
 }
 
 // typedToAgent obeys what a person types beside a running agent.
