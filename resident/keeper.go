@@ -101,7 +101,8 @@ func (k *keeper) asked(audience string, t agent.Token, err error) {
 	if audience != "" {
 		f.asked = k.now()
 	}
-	if !t.Expires.Equal(f.expires) {
+	if !t.Expires.Equal(f.expires) { // the server has just given it
+		k.judge(nil, time.Time{})
 		f.expires, f.due = t.Expires, k.moment(t.Expires)
 		k.poke()
 	}

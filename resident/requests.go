@@ -37,6 +37,7 @@ type requests struct {
 
 	mu    sync.Mutex
 	how   string
+	why   error             // where how is "not": what failed last
 	shown map[string]func() // by ID: what ends the showing
 }
 
@@ -52,19 +53,31 @@ func (r *requests) poke() {
 	}
 }
 
-func (r *requests) set(how string) {
+func (r *requests) set(how string, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.how == "not" && how != "not" {
 		r.back()
 	}
-	r.how = how
+	r.how, r.why = how, why
 }
 
-func (r *requests) state() string {
+// state is how requests arrive, and why they do not; nil where nothing has failed.
+func (r *requests) state() (how string, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.how
+	if quiet(r.why) {
+		return r.how, nil
+	}
+	return r.how, r.why
+}
+
+// answered is called when the server has just answered this agent: where
+// requests do not arrive, there is no need to wait longer.
+func (r *requests) answered() {
+	if how, _ := r.state(); how == "not" {
+		r.poke()
+	}
 }
 
 // seen shows the requests that are new, and forgets those that are gone.
@@ -125,7 +138,7 @@ func (r *requests) run(ctx context.Context) {
 			tries = -1
 		}
 		if err != nil && !errors.Is(err, agent.ErrStreamOver) {
-			r.set("not")
+			r.set("not", err)
 		}
 		wait := Pause(max(0, tries))
 		if quiet(err) {
@@ -161,7 +174,7 @@ func (r *requests) once(ctx context.Context) error {
 		if unheard != nil {
 			return
 		}
-		r.set("stream")
+		r.set("stream", nil)
 		r.seen(now)
 		if !begun { // what changed before this stream was told on none
 			begun = true
@@ -187,7 +200,7 @@ func (r *requests) polling(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.set("polling")
+		r.set("polling", nil)
 		r.seen(now)
 		r.changed()
 		r.pause(ctx, poll*3/4+rand.N(poll/2))

@@ -2,6 +2,7 @@ package resident
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -119,8 +120,9 @@ func TestShownIsAcknowledged(t *testing.T) {
 // Where that fails, the next stream begins with it again, soon and not at once.
 func TestUnacknowledgedIsTriedAgain(t *testing.T) {
 	following(t, func(s *asking, r *requests, shown func() []string) {
+		unreached := &agent.UnreachableError{Why: agent.NoRoute}
 		s.mu.Lock()
-		s.fail = &agent.UnreachableError{Why: agent.NoRoute}
+		s.fail = unreached
 		s.mu.Unlock()
 		s.set(asks("A", waiting))
 		s.say <- struct{}{}
@@ -130,13 +132,14 @@ func TestUnacknowledgedIsTriedAgain(t *testing.T) {
 		tried := len(s.fetched)
 		s.fail = nil
 		s.mu.Unlock()
-		if tried < 4 || tried > 20 || r.state() != "not" {
-			t.Errorf("%d tries in a minute; requests arrive by %q", tried, r.state())
+		if how, why := r.state(); tried < 4 || tried > 20 || how != "not" || !errors.Is(why, unreached) {
+			t.Errorf("%d tries in a minute; requests arrive by %q, %v", tried, how, why)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := shown(); len(s.fetched) != tried+1 || r.state() != "stream" || !slices.Equal(got, []string{"A"}) {
-			t.Errorf("%d tries more once it could be; by %q; shown: %v", len(s.fetched)-tried, r.state(), got)
+		how, why := r.state()
+		if got := shown(); len(s.fetched) != tried+1 || how != "stream" || why != nil || !slices.Equal(got, []string{"A"}) {
+			t.Errorf("%d tries more once it could be; by %q, %v; shown: %v", len(s.fetched)-tried, how, why, got)
 		}
 	})
 }

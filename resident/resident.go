@@ -235,17 +235,25 @@ func (r *Resident) answer(ctx context.Context, ask Ask) (Answer, error) {
 	case DoStatus:
 		return Answer{Status: r.status()}, nil
 	}
-	return Do(ctx, r.Agent, ask)
+	out, err := Do(ctx, r.Agent, ask)
+	if err == nil {
+		r.requests.answered()
+	}
+	return out, err
 }
 
 func (r *Resident) status() *Status {
 	expires, due, failing := r.keeper.state()
-	s := &Status{PID: os.Getpid(), Version: r.Agent.Version, Since: r.since, Expires: expires, Next: due, Requests: r.requests.state()}
+	s := &Status{PID: os.Getpid(), Version: r.Agent.Version, Since: r.since, Expires: expires, Next: due}
 	if id, err := r.Agent.Identity(); err == nil {
 		s.Account, s.Server = id.Account, id.Server
 	}
 	if failing != nil {
 		s.Failing = troubleOf(failing)
+	}
+	var unheard error
+	if s.Requests, unheard = r.requests.state(); unheard != nil {
+		s.Unheard = troubleOf(unheard)
 	}
 	return s
 }

@@ -61,10 +61,11 @@ type Status struct {
 	Since    time.Time `json:"since"`
 	Account  string    `json:"account,omitempty"`
 	Server   string    `json:"server,omitempty"`
-	Expires  time.Time `json:"expires,omitzero"` // of the token in hand
-	Next     time.Time `json:"next,omitzero"`    // when it refreshes
-	Requests string    `json:"requests"`         // how they arrive: "stream", "polling", "not"
-	Failing  *Trouble  `json:"failing,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`           // of the token in hand
+	Next     time.Time `json:"next,omitzero"`              // when it refreshes
+	Requests string    `json:"requests"`                   // how they arrive: "stream", "polling", "not"
+	Unheard  *Trouble  `json:"requests_failing,omitempty"` // why they do not
+	Failing  *Trouble  `json:"failing,omitempty"`          // why tokens are not refreshed
 }
 
 // Why an agent could not do what it was asked.

@@ -193,13 +193,28 @@ func newAgentStatusCommand(e *env) *cobra.Command {
 				if !s.Expires.IsZero() {
 					rows = append(rows, []string{"token", "until " + s.Expires.Format(time.TimeOnly) + ", next refresh " + s.Next.Format(time.TimeOnly)})
 				}
-				if s.Failing != nil {
-					rows = append(rows, []string{"failing", s.Failing.Text})
-				}
+				rows = append(rows, troubleRows("failing", s.Failing)...)
+				rows = append(rows, troubleRows("requests do not arrive", s.Unheard)...)
 				table(w, rows...)
 			})
 		},
 	}
+}
+
+// troubleRows are what a status says of a trouble: what fails, and where that was
+// a refusal, its title and the reference that explains it.
+func troubleRows(what string, t *resident.Trouble) [][]string {
+	if t == nil {
+		return nil
+	}
+	rows := [][]string{{what, t.Text}}
+	if t.Title != "" && !strings.Contains(t.Text, t.Title) {
+		rows = append(rows, []string{"", t.Title})
+	}
+	if t.Reference != "" {
+		rows = append(rows, []string{"incident", t.Reference + "; run: readmit explain " + t.Reference})
+	}
+	return rows
 }
 
 func newAgentStartCommand(e *env) *cobra.Command {

@@ -141,6 +141,8 @@ type outcome struct {
 	next   []string // the command a person runs now
 	code   int
 	text   string // why the code is not 0, for a person
+
+	agentFails string // what fails the agent, where no finding says it
 }
 
 // fixes reports whether repairs are made, shows whether they are shown.
@@ -210,7 +212,8 @@ func (d *doctoring) conclude(outcomes []outcome) error {
 		Repairs  []made            `json:"repairs,omitempty"`
 		Declined []doctor.Declined `json:"declined,omitempty"`
 		Next     []string          `json:"next,omitempty"` // the command a person runs now
-	}{outcomes[0].report, d.made, d.declined, outcomes[0].next}
+		Agent    string            `json:"agent_fails,omitempty"`
+	}{outcomes[0].report, d.made, d.declined, outcomes[0].next, outcomes[0].agentFails}
 	for _, o := range outcomes[1:] {
 		all.Findings = append(all.Findings, o.report.Findings...)
 		if all.Next == nil {

@@ -56,7 +56,7 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 			return outcome{}, err
 		}
 	}
-	o := outcome{report: found.Report, next: fill(guide, words)}
+	o := outcome{report: found.Report, next: fill(guide, words), agentFails: ex.AgentFails}
 	o.code, o.text = d.accountEnds(ex, o.next)
 	if o.code == fine && !d.e.json && d.unwritable == nil {
 		fmt.Fprintln(d.e.stdout, "nothing is wrong: this device is signed in to", clean(ex.Account))
@@ -104,6 +104,8 @@ func (d *doctoring) accountEnds(ex *account.Examination, next []string) (code in
 		return needPerson, "what is left, a person must do: see the steps above"
 	case len(ex.Findings) > 0:
 		return failed, ""
+	case ex.AgentFails != "":
+		return failed, "the agent runs, and what it does fails: " + ex.AgentFails + "; see: readmit agent status"
 	case !ex.SignedIn:
 		return needPerson, "nothing is broken, but this device is not signed in; run: " + signIn
 	}

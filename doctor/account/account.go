@@ -22,7 +22,6 @@ import (
 	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/host"
 	"readmit.dev/readmit/policy"
-	"readmit.dev/readmit/resident"
 )
 
 // clockTolerance is what the account server allows.
@@ -39,13 +38,18 @@ type Examination struct {
 	Enrolled bool
 	SignedIn bool // the account server said so
 
-	files    map[string]agent.Problem // what is wrong with which file
-	identity agent.Identity           // from the file, or from its copy
-	intact   string                   // the file it came from; "" for none
-	session  []byte                   // a session file the server has restored
-	mismatch bool
-	Behind   []Behind // services that have not taken a change yet
-	noKey    string   // why the key store does not give out the key; "" where it does
+	// AgentFails is what fails the agent where no cause of the table is shown by
+	// it; empty where nothing does.
+	AgentFails string
+
+	files     map[string]agent.Problem // what is wrong with which file
+	identity  agent.Identity           // from the file, or from its copy
+	intact    string                   // the file it came from; "" for none
+	session   []byte                   // a session file the server has restored
+	mismatch  bool
+	unreached bool
+	Behind    []Behind // services that have not taken a change yet
+	noKey     string   // why the key store does not give out the key; "" where it does
 }
 
 // Examiner examines one device. Server is asked where the device itself knows none.
@@ -78,6 +82,8 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 			{Name: "clock", Look: run.clock}, {Name: "versions", Look: run.policy}, {Name: "session", Look: run.session},
 			{Name: "last refusal", Look: run.refusal}, {Name: "services", Look: run.services},
 		}, w)...)
+		ex.unreached = unanswered(cause.Find(once(facts)))
+		facts = append(facts, doctor.Run(ctx, []doctor.Check{{Name: "agent's calls", Look: run.calls}}, w)...)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -240,21 +246,6 @@ func (r *running) keyStore(context.Context) ([]cause.Fact, string) {
 	return nil, "not used; the key is in a file"
 }
 
-// agent looks whether an agent that was started still runs.
-func (r *running) agent(ctx context.Context) ([]cause.Fact, string) {
-	state, since := resident.Look(ctx, r.x.Agent.Home)
-	switch state {
-	case "":
-		return nil, "none is expected"
-	case resident.Running:
-		return nil, "runs"
-	}
-	return []cause.Fact{
-		cause.Note(cause.CheckAgent, cause.Word(resident.Running), cause.Word(state), cause.ByDevice),
-		cause.Note(cause.CheckAgentSince, cause.Value{}, cause.Instant(since), cause.ByDevice),
-	}, state
-}
-
 func (r *running) key(context.Context) ([]cause.Fact, string) {
 	id := r.ex.identity
 	if !id.Enrolled() {
@@ -291,13 +282,7 @@ func (r *running) connection(ctx context.Context) ([]cause.Fact, string) {
 	gone, moved := new(agent.UnreachableError), new(agent.AddressError)
 	switch {
 	case errors.As(err, &gone):
-		switch gone.Why {
-		case agent.NoName, agent.NoAnswer:
-			return host.Connection("no-route"), "no address"
-		case agent.Untrusted, agent.WrongName, agent.CertExpired, agent.NoTLS:
-			return host.TLS(gone.Why), gone.Why
-		}
-		return host.Connection(gone.Why), gone.Why
+		return unreached(gone.Why)
 	case errors.As(err, &moved):
 		return host.Connection(agent.OtherServer), "this server's public address is " + moved.Public + ": use that one"
 	case err != nil:
@@ -462,15 +447,14 @@ func (r *running) explain(ctx context.Context, reference string) []cause.Fact {
 	return facts
 }
 
-// Unreached reports whether the examination could not ask the server.
-func (ex *Examination) Unreached() bool {
-	for _, f := range ex.Findings {
-		switch f.Cause {
-		case "unreachable", "tls-intercepted", "service-fault":
-			return true
-		}
-	}
-	return false
+// Unreached reports whether the examination could not ask the server. That its
+// agent cannot is another matter.
+func (ex *Examination) Unreached() bool { return ex.unreached }
+
+func unanswered(found []cause.Finding) bool {
+	return slices.ContainsFunc(found, func(f cause.Finding) bool {
+		return f.Cause == "unreachable" || f.Cause == "tls-intercepted" || f.Cause == "service-fault"
+	})
 }
 
 // Known reports whether this device keeps anything of a Readmit account.

@@ -218,7 +218,7 @@ func TestWell(t *testing.T) {
 	if found(ex) != "" || !ex.SignedIn || !ex.Enrolled || ex.Server != where || ex.Unreached() || ex.SignInEnds() || ex.Findings == nil {
 		t.Errorf("found %q at %s, signed in: %t", found(ex), ex.Server, ex.SignedIn)
 	}
-	want := []string{"state files", "key store", "device key", "agent", "server's name", "connection", "server", "clock", "versions", "session", "last refusal", "services"}
+	want := []string{"state files", "key store", "device key", "agent", "server's name", "connection", "server", "clock", "versions", "session", "last refusal", "services", "agent's calls"}
 	if !slices.Equal(w.names, want) {
 		t.Errorf("looked at %q", w.names)
 	}
@@ -237,7 +237,7 @@ func TestNotEnrolled(t *testing.T) {
 		t.Errorf("found %q, looked at %q", found(ex), w.names)
 	}
 	ex, w = examineWith(t, &Examiner{Agent: newDevice(t), Server: where})
-	if found(ex) != "" || ex.Enrolled || ex.SignedIn || ex.Server != where || len(w.names) != 12 {
+	if found(ex) != "" || ex.Enrolled || ex.SignedIn || ex.Server != where || len(w.names) != 13 {
 		t.Errorf("found %q, looked at %q", found(ex), w.names)
 	}
 	closed, err := freeAddress()

@@ -111,7 +111,8 @@ func twin(t testing.TB, a *agent.Agent) *agent.Agent {
 	b := newDevice(t)
 	must(t, os.RemoveAll(b.Home.Dir()))
 	must(t, os.CopyFS(b.Home.Dir(), os.DirFS(a.Home.Dir())))
-	for _, f := range []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile} { // CopyFS adds to modes
+	kept := (&running{x: &Examiner{Agent: b}}).incidents()
+	for _, f := range append(kept, agent.IdentityFile, agent.IdentityCopy, agent.SessionFile) { // CopyFS adds to modes
 		if err := os.Chmod(b.Home.Path(f), 0o600); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
