@@ -82,10 +82,31 @@ func (r *Resident) Run(ctx context.Context) error {
 	l.Close()
 	all.Wait()
 	if gone := new(GaveUpError); errors.As(err, &gone) {
-		r.Tell("Readmit: this device is not signed in any more", reason(gone.Last))
-		return errors.Join(err, h.Save(agent.AgentFile, Record{State: GaveUp, PID: os.Getpid(), At: r.Agent.Now(), Reference: gone.Last.Reference}))
+		err = errors.Join(err, h.Save(agent.AgentFile, Record{State: GaveUp, PID: os.Getpid(), At: r.Agent.Now(), Reference: gone.Last.Reference}))
+		r.Tell("Readmit: this device is not signed in any more", r.why(context.WithoutCancel(ctx), gone.Last))
+		return err
 	}
 	return errors.Join(err, Forget(h))
+}
+
+// explainTime is how long a notice waits for its cause.
+const explainTime = 5 * time.Second
+
+// why is the reason of a failure with its cause, as far as this device may know
+// it: what everybody sees of a refusal is the same for all, and an enrolled
+// device can ask for more.
+func (r *Resident) why(ctx context.Context, err error) string {
+	refused := new(agent.RefusedError)
+	if errors.As(err, &refused) && refused.Public == "refused" {
+		ctx, cancel := context.WithTimeout(ctx, explainTime)
+		defer cancel()
+		if found, err := r.Agent.Explain(ctx, refused.Reference); err == nil {
+			known := *refused
+			known.Public, known.Title = string(found.Findings[0].Cause), found.Findings[0].Title
+			return reason(&known)
+		}
+	}
+	return reason(err)
 }
 
 // soleNow takes the place of the one agent of a home, or says that it is taken.
@@ -107,7 +128,9 @@ func (r *Resident) prepare(ctx context.Context, all *sync.WaitGroup) {
 		r.Say("the machine slept, or its clock was set: looking at everything again")
 		r.requests.poke()
 	}
-	r.keeper.notice = func(err error) { r.Tell("Readmit: this device cannot refresh its access", reason(err)) }
+	r.keeper.notice = func(err error) {
+		all.Go(func() { r.Tell("Readmit: this device cannot refresh its access", r.why(ctx, err)) }) // the keeper does not wait
+	}
 	r.requests.events = r.Agent.Events
 	r.requests.list = func(ctx context.Context) (api.Requests, error) {
 		var out api.Requests
