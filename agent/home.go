@@ -254,7 +254,8 @@ func decode(b []byte, v any) Problem {
 	return ""
 }
 
-func encode(v any) ([]byte, error) {
+// Content is a value as a file of a home has it.
+func Content(v any) ([]byte, error) {
 	content, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -266,7 +267,7 @@ func encode(v any) ([]byte, error) {
 
 // Save writes one file, whole or not at all.
 func (h Home) Save(name string, v any) error {
-	b, err := encode(v)
+	b, err := Content(v)
 	if err != nil {
 		return err
 	}

@@ -162,11 +162,11 @@ func TestDamage(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	h := newHome(t)
-	good, err := encode(identity)
+	good, err := Content(identity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	otherContent, err := encode([]string{"a list"})
+	otherContent, err := Content([]string{"a list"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestLockIsHeldByOne(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	good, err := encode(identity)
+	good, err := Content(identity)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func FuzzDecode(f *testing.F) {
 		switch decode(b, &i) {
 		case "":
 			// Only what was whole is read, so what is read can be written.
-			again, err := encode(i)
+			again, err := Content(i)
 			if err != nil {
 				t.Fatal(err)
 			}

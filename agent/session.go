@@ -165,7 +165,7 @@ func (a *Agent) Restore(ctx context.Context) ([]byte, error) {
 	if err := a.call(ctx, c, id.Account, "session", api.PathSession, api.SessionRequest{Account: id.Account, Client: a.Self()}, &done); err != nil {
 		return nil, err
 	}
-	return encode(Session{ID: done.Session, Tokens: map[string]Token{"": a.token(done.AccessToken, done.ExpiresIn)}})
+	return Content(Session{ID: done.Session, Tokens: map[string]Token{"": a.token(done.AccessToken, done.ExpiresIn)}})
 }
 
 // SignOut ends the session, here and at the server. A session that the server

@@ -74,7 +74,7 @@ func TestWritesTheLowestVersion(t *testing.T) {
 		{identity, `{"version":1,`}, {Session{ID: "x"}, `{"version":1,`}, {Attempt{}, `{"version":1,`}, {Incident{}, `{"version":1,`},
 		{Identity{Entry: "device-key-1"}, `{"version":2,`},
 	} {
-		b, err := encode(c.of)
+		b, err := Content(c.of)
 		if err != nil || !bytes.HasPrefix(b, []byte(c.want)) {
 			t.Errorf("%T: %.20s, %v", c.of, b, err)
 		}

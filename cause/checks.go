@@ -124,7 +124,7 @@ var checks = map[Check]spec{
 	CheckTLSKey:        {want: fingerprint, got: fingerprint},
 	CheckStateFile:     words("intact", "missing", "malformed", "unreadable", "wrong-mode", "newer", "keyless"),
 	CheckStateName: {got: word, words: []string{
-		"identity.json", "identity.json.copy", "session.json", "attempt.json", "folders.json", "incident", "pending.json", "agent.json",
+		"identity.json", "identity.json.copy", "session.json", "attempt.json", "folders.json", "incident", "pending.json", "agent.json", "recovery.json",
 		"cookies", "session", "accounts.json", "settings", "keyring", "rclone.conf", "encrypted-rclone.conf",
 		"MobileMeAccounts.plist", "Accounts4.sqlite", "token-folder", "com.apple.AOSKit.plist", "iCloudWinPref.plist",
 	}},

@@ -46,6 +46,9 @@ func (w *world) keystore(ts *testscript.TestScript, _ bool, args []string) {
 	case "start":
 		k, err := newKeyStore()
 		ts.Check(err)
+		if w.keys != nil {
+			w.keys.end() // another machine's
+		}
 		w.keys = k
 		ts.Setenv("DBUS_SESSION_BUS_ADDRESS", k.address)
 		ts.Setenv("READMIT_KEYSTORE", "system")

@@ -64,3 +64,9 @@ func Runs(ctx context.Context, h agent.Home) bool {
 
 // Forget takes the record away: no agent is expected any more.
 func Forget(h agent.Home) error { return h.Remove(agent.AgentFile) }
+
+// Expected is the record, as a file's content, of an agent that should run and
+// was at work last at a moment: for one that was damaged.
+func Expected(at time.Time) ([]byte, error) {
+	return agent.Content(Record{State: Running, At: at})
+}

@@ -22,6 +22,7 @@ import (
 	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/host"
 	"readmit.dev/readmit/policy"
+	"readmit.dev/readmit/resident"
 )
 
 // clockTolerance is what the account server allows.
@@ -46,6 +47,7 @@ type Examination struct {
 	identity  agent.Identity           // from the file, or from its copy
 	intact    string                   // the file it came from; "" for none
 	session   []byte                   // a session file the server has restored
+	atWork    time.Time                // when the agent was, last
 	mismatch  bool
 	unreached bool
 	Behind    []Behind // services that have not taken a change yet
@@ -130,14 +132,14 @@ type running struct {
 }
 
 // files are those looked at, besides the kept incidents.
-var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, agent.FoldersFile, agent.PendingFile}
+var files = []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, agent.FoldersFile, agent.PendingFile, agent.AgentFile, agent.RecoveryFile}
 
 func (r *running) state(context.Context) ([]cause.Fact, string) {
 	h, ex := r.x.Agent.Home, r.ex
 	var ids [2]agent.Identity
 	var s agent.Session
 	var t agent.Attempt
-	for i, v := range []any{&ids[0], &ids[1], &s, &t, new(json.RawMessage), new(json.RawMessage)} {
+	for i, v := range []any{&ids[0], &ids[1], &s, &t, new(json.RawMessage), new(json.RawMessage), new(resident.Record), new(agent.Recovering)} {
 		err := h.Load(files[i], v)
 		if id, ok := v.(*agent.Identity); ok && err == nil {
 			var whole agent.Identity

@@ -16,6 +16,7 @@ import (
 // agent looks whether an agent that was started still runs.
 func (r *running) agent(ctx context.Context) ([]cause.Fact, string) {
 	state, since := resident.Look(ctx, r.x.Agent.Home)
+	r.ex.atWork = since
 	switch state {
 	case "":
 		return nil, "none is expected"

@@ -9,6 +9,7 @@ import (
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/resident"
 )
 
 // private is the mode of every file of a home.
@@ -79,6 +80,12 @@ func (ex *Examination) mendState(j *doctor.Journal) (doctor.Repair, error) {
 			}
 		case file == agent.SessionFile && ex.session != nil:
 			after = doctor.Content{Bytes: ex.session, Mode: private}
+		case file == agent.AgentFile: // that one is expected to run is not forgotten with it
+			b, err := resident.Expected(ex.atWork)
+			if err != nil {
+				return r, err
+			}
+			after = doctor.Content{Bytes: b, Mode: private}
 		}
 		if before.Sum() != after.Sum() {
 			r.Changes = append(r.Changes, doctor.Change{File: file, Before: before, After: after})
