@@ -151,16 +151,21 @@ type Home struct {
 func OpenHome(getenv func(string) string) (Home, error) {
 	dir := getenv("READMIT_HOME")
 	if dir == "" {
-		base, err := os.UserConfigDir()
-		if err != nil {
+		var err error
+		if dir, err = usual(); err != nil {
 			return Home{}, fmt.Errorf("no folder for this device's state: set READMIT_HOME: %w", err)
 		}
-		dir = filepath.Join(base, "readmit")
 	}
 	if err := os.MkdirAll(filepath.Join(dir, IncidentsDir), 0o700); err != nil {
 		return Home{}, fmt.Errorf("this device's state folder: %w: set READMIT_HOME to one that can be written", err)
 	}
 	return Home{dir: dir}, nil
+}
+
+// usual is the folder where nothing else is said.
+func usual() (string, error) {
+	base, err := os.UserConfigDir()
+	return filepath.Join(base, "readmit"), err
 }
 
 // Path is where a file of the home lies.

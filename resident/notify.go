@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
 )
 
@@ -51,7 +52,7 @@ const (
 // as it is open. What they chose is done all the same: to deny a request is what
 // ends it.
 func (r *Resident) ask(ctx, open context.Context, q api.Request) {
-	title := q.Name + " asks to sign in"
+	title := q.Name + " asks to sign in" + r.whose()
 	from := fmt.Sprintf("From %s, with %s. ", q.Address, q.Client)
 	p, err := r.Desktop.Panel(open)
 	if err == nil {
@@ -72,18 +73,37 @@ func (r *Resident) ask(ctx, open context.Context, q api.Request) {
 		err = r.countDown(open, p, q)
 	case DoDeny:
 		if _, err = Do(ctx, r.Agent, Ask{Do: DoDeny, ID: q.ID}); err == nil {
-			r.tellDesktop(q.Name+" is denied", "If that was not you, somebody knows the password. Change it: readmit password")
+			r.tellDesktop(q.Name+" is denied"+r.whose(), "If that was not you, somebody knows the password. Change it: readmit password")
 		}
 	}
 	if err != nil && open.Err() == nil {
 		r.Say(q.Name + ": " + err.Error())
-		r.tellDesktop(q.Name+" is not answered", reasonOf(err))
+		r.tellDesktop(q.Name+" is not answered"+r.whose(), reasonOf(err))
 	}
 }
 
+// whose names the account, for a title: another account of this machine has an
+// agent of its own, and notices like these.
+func (r *Resident) whose() string {
+	var id agent.Identity
+	if r.Agent.Home.Load(agent.IdentityFile, &id) != nil || !id.Enrolled() {
+		return ""
+	}
+	return " (" + id.Account + ")"
+}
+
+// located writes the commands of a text, each after a colon, as they are typed
+// for this home.
+func (r *Resident) located(text string) string {
+	return strings.ReplaceAll(text, ": readmit ", ": "+r.Agent.Home.Command(""))
+}
+
+// tell tells a person, by account and home.
+func (r *Resident) tell(title, text string) { r.Tell(title+r.whose(), r.located(text)) }
+
 // tellDesktop shows a text, and says why where that failed.
 func (r *Resident) tellDesktop(title, text string) {
-	if err := r.Desktop.Tell(title, text); err != nil && !errors.Is(err, ErrNoDesktop) {
+	if err := r.Desktop.Tell(title, r.located(text)); err != nil && !errors.Is(err, ErrNoDesktop) {
 		r.Say("the desktop shows no notifications: " + err.Error())
 	}
 }

@@ -83,7 +83,7 @@ func (r *Resident) Run(ctx context.Context) error {
 	all.Wait()
 	if gone := new(GaveUpError); errors.As(err, &gone) {
 		err = errors.Join(err, h.Save(agent.AgentFile, Record{State: GaveUp, PID: os.Getpid(), At: r.Agent.Now(), Reference: gone.Last.Reference}))
-		r.Tell("Readmit: this device is not signed in any more", r.why(context.WithoutCancel(ctx), gone.Last))
+		r.tell("Readmit: this device is not signed in any more", r.why(context.WithoutCancel(ctx), gone.Last))
 		return err
 	}
 	return errors.Join(err, Forget(h))
@@ -129,7 +129,7 @@ func (r *Resident) prepare(ctx context.Context, all *sync.WaitGroup) {
 		r.requests.poke()
 	}
 	r.keeper.notice = func(err error) {
-		all.Go(func() { r.Tell("Readmit: this device cannot refresh its access", r.why(ctx, err)) }) // the keeper does not wait
+		all.Go(func() { r.tell("Readmit: this device cannot refresh its access", r.why(ctx, err)) }) // the keeper does not wait
 	}
 	r.requests.events = r.Agent.Events
 	r.requests.list = func(ctx context.Context) (api.Requests, error) {
@@ -153,7 +153,7 @@ func (r *Resident) prepare(ctx context.Context, all *sync.WaitGroup) {
 		err := r.Agent.On(ctx, "recoveries", api.PathRecoveries, &out)
 		return out, err
 	}
-	r.recoveries.tell = func(q api.RecoverySeen) { r.Tell(recoveryText(q)) }
+	r.recoveries.tell = func(q api.RecoverySeen) { r.tell(recoveryText(q)) }
 }
 
 // fetch gets a token that is good for least. Callers at once share one call.

@@ -76,7 +76,7 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 		}
 	}
 	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Desktop: desktop, Asked: func(q api.Request) {
-		say(fmt.Sprintf("%s asks to sign in. From %s, with %s. If it is you: readmit allow %s. If not: readmit deny %s", q.Name, q.Address, q.Client, q.ID, q.ID))
+		say(fmt.Sprintf("%s asks to sign in. From %s, with %s. If it is you: %s. If not: %s", q.Name, q.Address, q.Client, a.Home.Command("allow "+q.ID), a.Home.Command("deny "+q.ID)))
 	}}
 	say("the agent runs for " + a.Home.Dir())
 	if !service && terminal(e.stdin) {
@@ -123,7 +123,7 @@ func (e *env) typedToAgent(ctx context.Context, a *agent.Agent) {
 		case do == "deny" && id != "":
 			var out api.Request
 			if out, err = deny(ctx, a, id); err == nil {
-				e.note("%s is denied; if that was not you, change the password: readmit password", out.Name)
+				e.note("%s is denied; if that was not you, change the password: %s", out.Name, a.Home.Command("password"))
 			}
 		default:
 			err = exitError{misused, "not understood", "type: allow ID, or: deny ID"}
