@@ -66,18 +66,7 @@ func TestResetKilled(t *testing.T) {
 	try := func(calls string, n int) bool {
 		home := filepath.Join(w.dir, fmt.Sprintf("device%d", tries))
 		tries++
-		if err := os.CopyFS(home, os.DirFS(whole)); err != nil {
-			t.Fatal(err)
-		}
-		err := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			return os.Chmod(path, 0o600)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		twin(t, whole, home)
 		c := on(home, "strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace="+calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), program, "reset", "--yes")
 		out, err := c.CombinedOutput()
 		exit := new(exec.ExitError)
@@ -112,6 +101,23 @@ func TestResetKilled(t *testing.T) {
 	t.Logf("killed %d times; %d resets had begun", killed, began)
 	if killed < 10 || began == 0 {
 		t.Errorf("killed %d times; %d resets had begun", killed, began)
+	}
+}
+
+// twin copies a device's home.
+func twin(t *testing.T, whole, home string) {
+	t.Helper()
+	err := os.CopyFS(home, os.DirFS(whole))
+	if err == nil {
+		err = filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			return os.Chmod(path, 0o600)
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
