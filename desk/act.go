@@ -41,6 +41,9 @@ func (s *Service) Act(ctx context.Context, actor session.Actor, identifier, refe
 			return err
 		}
 		out.Of = a.ID
+		if err := s.often(tx, a.ID, kind, actor); err != nil {
+			return err
+		}
 		d := s.newAct(a.ID, reference, kind, actor)
 		if !slices.Contains(Alone, kind) {
 			out.Act, err = s.propose(tx, &a, d, actor, c)

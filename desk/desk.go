@@ -93,6 +93,8 @@ type Service struct {
 	Keys     *keys.Ring
 	Recovery *recovery.Service
 	Messages recovery.Messages
+
+	calls limiter
 }
 
 // agent judges whether the actor works at the desk now, by a living session
@@ -123,6 +125,9 @@ func (s *Service) agent(tx store.Tx, actor session.Actor) error {
 func (s *Service) meet(tx store.Tx, actor session.Actor, typed string) (store.Subject, error) {
 	if err := s.agent(tx, actor); err != nil {
 		return store.Subject{}, err
+	}
+	if !s.calls.allow(actor.Account.ID, s.Gate.Now()) {
+		return store.Subject{}, ErrOften
 	}
 	if len(typed) > identifier.Max {
 		return store.Subject{}, ErrNoAccount
@@ -190,7 +195,8 @@ type Act struct {
 	By string // the identifier of the agent who asked
 }
 
-// Account finds an account. That somebody did is a line the owner sees.
+// Account finds an account. That somebody did is a line the owner sees: one for
+// each agent and hour, or an agent's look-ups would push out all looks of before.
 func (s *Service) Account(ctx context.Context, actor session.Actor, typed string, c gate.Caller) (Known, error) {
 	var out Known
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -211,7 +217,11 @@ func (s *Service) Account(ctx context.Context, actor session.Actor, typed string
 		if out.Waiting, err = s.waiting(tx, a.ID, func(d store.DeskAct) bool { return d.Kind != asked }); err != nil {
 			return err
 		}
-		return incident.Record(tx, &a, store.RingLooks, s.Line(a, "account looked up", actor, "", c))
+		line := s.Line(a, "account looked up", actor, "", c)
+		if _, same, err := Looked(tx, line, line.At.Add(-lookedUpOnce)); err != nil || same > 0 {
+			return err
+		}
+		return s.Look(tx, &a, line)
 	})
 	return out, err
 }
@@ -269,7 +279,7 @@ func (s *Service) Ask(ctx context.Context, actor session.Actor, identifier, refe
 		if err := s.tell(tx, a, kindAsked, actor, reference); err != nil {
 			return err
 		}
-		return incident.Record(tx, &a, store.RingLooks, s.Line(a, "approval asked for", actor, reference, c))
+		return s.Look(tx, &a, s.Line(a, "approval asked for", actor, reference, c))
 	})
 	return of, err
 }

@@ -28,42 +28,21 @@ func (s *Service) ForDesk(ctx context.Context, actor session.Actor, identifier, 
 			return err
 		}
 		line := s.Desk.Line(a, "explanation read", actor, reference, c)
-		told, err := s.looked(tx, line, approval)
+		// Each look is recorded, and the first one since the approval is told.
+		_, before, err := desk.Looked(tx, line, approval.At)
 		if err != nil {
 			return err
 		}
-		if !told {
+		if before == 0 {
 			err := s.Desk.Messages.Tell(tx, a, desk.KindLooked, map[string]string{"agent": actor.Account.Identifier, "reference": reference})
 			if err != nil {
 				return err
 			}
 		}
-		return incident.Record(tx, &a, store.RingLooks, line)
+		return s.Desk.Look(tx, &a, line)
 	})
 	if err != nil {
 		return cause.Report{}, err
 	}
 	return s.tell(content, Ask{Reference: reference}, cause.Desk), nil
-}
-
-// looked reports whether the same agent has looked since the owner's approval:
-// each look is recorded, and the first one is told.
-func (s *Service) looked(tx store.Tx, now incident.Content, since store.Approval) (bool, error) {
-	entries, err := tx.Ledger(now.Account)
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		if e.Ring != store.RingLooks || e.At.Before(since.At) {
-			continue
-		}
-		l, err := incident.Read(e)
-		if err != nil {
-			return false, err
-		}
-		if l.What == now.What && l.Audience == now.Audience && l.About == now.About && l.Device == now.Device {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -142,6 +143,70 @@ func TestLooksAreNotPushedOut(t *testing.T) {
 		t.Error("strangers' looks push the operator's out of the owner's sight")
 	}
 	laptop.asOwner(t, p, "password-wrong")
+}
+
+// TestAgentsPushNothingOut: nor can an agent of the desk, whether or not the
+// owner has approved anything, by looks or by acts.
+func TestAgentsPushNothingOut(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	agent := w.agent(ann)
+	p := w.machine("stranger").fail(jane)
+	w.forOperator(p)
+	wantCode(t, "recovery codes", laptop.call(api.PathRecoveryCodes, api.SignedFresh{Session: laptop.in.Session}, nil), 0)
+	lines := func(what, by string) (n int) {
+		for _, a := range w.activity(jane) {
+			if a.What == what && (by == "" || a.Device == by) {
+				n++
+			}
+		}
+		return n
+	}
+	all := func(what string, call func() *api.Problem) (done int) {
+		t.Helper()
+		for range 2 * store.RingSize {
+			q := call()
+			if q == nil {
+				done++
+			} else if q.Code != api.TooMany {
+				t.Fatalf("%s: %v", what, q)
+			}
+			w.clock.advance(7 * time.Second) // three times: less than the hour of the agent's proof
+		}
+		if lines("explanation read of "+p.Reference+" by operator", "") != 1 || lines("recovery codes made", "") != 1 {
+			t.Errorf("%s push what was there before out of the owner's sight", what)
+		}
+		return done
+	}
+	all("look-ups", func() *api.Problem { return agent.call(api.PathDeskAccount, agent.ask(""), nil) })
+	if n := lines("account looked up", ann); n != 1 {
+		t.Errorf("a quarter of an hour of look-ups of one agent are %d lines", n)
+	}
+	wantCode(t, "approve", laptop.approveSupport(p.Reference), 0)
+	if n := all("readings", func() *api.Problem { return agent.call(api.PathDeskExplain, agent.ask(p.Reference), nil) }); n < 3 || n != lines("explanation read of "+p.Reference+" by desk", ann) {
+		t.Errorf("%d readings, %d lines", n, lines("explanation read of "+p.Reference+" by desk", ann))
+	}
+	if n := all("acts", func() *api.Problem { _, q := agent.do(p.Reference, api.ActUnlock); return q }); n < 3 || n != lines("unlocked by support of "+p.Reference+" by desk", ann) {
+		t.Errorf("%d acts, %d lines", n, lines("unlocked by support of "+p.Reference+" by desk", ann))
+	}
+}
+
+// TestAgentsDoNotTryNames: what an agent asks about accounts is limited, whether
+// or not there are such.
+func TestAgentsDoNotTryNames(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled(jane, "laptop")
+	agent, other := w.agent(ann), w.agent(bob)
+	try := agent.ask("")
+	for i := range 60 {
+		try.Identifier = fmt.Sprint(i, "@example.org")
+		wantCode(t, "a name", agent.call(api.PathDeskAccount, try, nil), api.NotPossible)
+	}
+	wantCode(t, "the next name", agent.call(api.PathDeskAccount, try, nil), api.TooMany)
+	wantCode(t, "jane", agent.call(api.PathDeskAccount, agent.ask(""), nil), api.TooMany)
+	wantCode(t, "another agent", other.call(api.PathDeskAccount, other.ask(""), nil), 0)
+	w.clock.advance(10 * time.Second)
+	wantCode(t, "jane, later", agent.call(api.PathDeskAccount, agent.ask(""), nil), 0)
 }
 
 func TestLooksAreLimited(t *testing.T) {

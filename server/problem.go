@@ -110,6 +110,7 @@ var known = []struct {
 	{explain.ErrSlow, api.TooMany, api.ReasonSlow},
 	{recovery.ErrSlow, api.TooMany, api.ReasonSlow},
 	{desk.ErrSlow, api.TooMany, api.ReasonAsked},
+	{desk.ErrOften, api.TooMany, api.ReasonSlow},
 }
 
 // created is the answer to what has made something: 201.
