@@ -60,6 +60,7 @@ var (
 // Kinds of messages; package message has their texts.
 const (
 	kindAsked   = "desk-asked"
+	kindFound   = "desk-found"
 	KindLooked  = "desk-looked"
 	kindActed   = "desk-acted"
 	kindRemoved = "factor-removed"
@@ -184,6 +185,7 @@ func (s *Service) Line(a store.Subject, what string, actor session.Actor, refere
 // Known is what an agent sees of an account: that there is one, and what its
 // owner has let the desk do.
 type Known struct {
+	Of       store.ID // whose devices have news; zero where nothing was written down
 	Account  string
 	Approved []store.Approval
 	Waiting  []Act
@@ -197,6 +199,7 @@ type Act struct {
 
 // Account finds an account. That somebody did is a line the owner sees: one for
 // each agent and hour, or an agent's look-ups would push out all looks of before.
+// The first one of an agent on a day (UTC) is told to the owner's addresses.
 func (s *Service) Account(ctx context.Context, actor session.Actor, typed string, c gate.Caller) (Known, error) {
 	var out Known
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -220,6 +223,16 @@ func (s *Service) Account(ctx context.Context, actor session.Actor, typed string
 		line := s.Line(a, "account looked up", actor, "", c)
 		if _, same, err := Looked(tx, line, line.At.Add(-lookedUpOnce)); err != nil || same > 0 {
 			return err
+		}
+		out.Of = a.ID
+		_, today, err := Looked(tx, line, line.At.UTC().Truncate(day))
+		if err != nil {
+			return err
+		}
+		if today == 0 {
+			if err := s.Messages.Tell(tx, a, kindFound, map[string]string{"agent": actor.Account.Identifier}); err != nil {
+				return err
+			}
 		}
 		return s.Look(tx, &a, line)
 	})

@@ -46,6 +46,7 @@ const (
 	AccountClosed     = "account-closed"      // device
 	Exported          = "exported"            // device
 	DeskAsked         = "desk-asked"          // agent, reference
+	DeskFound         = "desk-found"          // agent; that there is the account
 	DeskLooked        = "desk-looked"         // agent, reference
 	DeskActed         = "desk-acted"          // agent, reference
 )

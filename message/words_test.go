@@ -19,7 +19,7 @@ var kinds = map[string]string{
 	DeviceRemoved: "device by", SignedOut: "device", RecoveryBegun: "device from opens word", RecoveryCancelled: "by",
 	RecoveryFinished: "device from", RecoveryCodesMade: "device", FactorDisabled: "", FactorRemoved: "agent",
 	AddressAdded: "address device", AddressRemoved: "address device", PasskeyAdded: "passkey device", PasskeyRemoved: "passkey device",
-	PasskeyCounter: "passkey", AccountClosed: "device", Exported: "device", DeskAsked: "agent reference", DeskLooked: "agent reference",
+	PasskeyCounter: "passkey", AccountClosed: "device", Exported: "device", DeskAsked: "agent reference", DeskFound: "agent", DeskLooked: "agent reference",
 	DeskActed: "agent reference",
 }
 

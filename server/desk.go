@@ -138,6 +138,7 @@ func (s *Server) deskAccount(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.poke(known.Of)
 	out := api.DeskAccount{Account: known.Account, Approved: []api.Approval{}, Waiting: []api.DeskWaiting{}}
 	for _, p := range known.Approved {
 		out.Approved = append(out.Approved, approval(p))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,41 @@ func TestAgentsPushNothingOut(t *testing.T) {
 	if n := all("acts", func() *api.Problem { _, q := agent.do(p.Reference, api.ActUnlock); return q }); n < 3 || n != lines("unlocked by support of "+p.Reference+" by desk", ann) {
 		t.Errorf("%d acts, %d lines", n, lines("unlocked by support of "+p.Reference+" by desk", ann))
 	}
+}
+
+// TestLookUpsAreTold: the first one of an agent in a day goes to the owner's
+// addresses, and each line of the ledger to the owner's pages at once.
+func TestLookUpsAreTold(t *testing.T) {
+	w := newWorld(t)
+	laptop := w.enrolled(jane, "laptop")
+	laptop.has(store.Email, home)
+	agent, other := w.agent(ann), w.agent(bob)
+	w.deliver()
+	find := func(by *machine, account string, want int) {
+		t.Helper()
+		if _, p := by.signIn(account, password); p != nil {
+			t.Fatal(p)
+		}
+		w.deliver()
+		wantCode(t, "find", by.call(api.PathDeskAccount, by.ask(""), nil), 0)
+		got := told(w.deliver(), home)
+		if len(got) != want || want > 0 && !strings.HasPrefix(got[0], "Support looked your account up"+account) {
+			t.Errorf("the owner is told %q", got)
+		}
+	}
+	server := httptest.NewServer(w.public)
+	defer server.Close()
+	events, stop := stream(t, laptop, server)
+	defer stop()
+	next(t, events)
+	find(agent, ann, 1)
+	nextOf(t, events, "changed", byItself)
+	find(agent, ann, 0)
+	find(other, bob, 1)
+	w.clock.advance(2 * time.Hour)
+	find(agent, ann, 0)
+	w.clock.advance(23 * time.Hour) // the next day, and less than a day after the last one
+	find(agent, ann, 1)
 }
 
 // TestAgentsDoNotTryNames: what an agent asks about accounts is limited, whether
