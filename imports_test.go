@@ -49,7 +49,7 @@ var allowed = []struct {
 	{"signin", "cause code gate identifier incident keys lockout message opaque signal store"},
 	{"account", "cause code gate identifier incident keys lockout message opaque policy session signal signin store"},
 	{"passkey", "cause gate identifier incident keys message session signal signin store"},
-	{"recovery", "cause gate identifier incident keys opaque session signal signin store"},
+	{"recovery", "cause gate identifier incident keys message opaque session signal signin store"},
 	{"desk", "cause gate identifier incident keys lockout recovery session signal signin store"},
 	{"explain", "cause desk gate incident keys session signal store"},
 

@@ -332,7 +332,7 @@ var table = []Row{
 	},
 	{
 		Code: "recovery-code-wrong", Title: "The code given for the recovery was not right", Audience: Owner,
-		Proof: CheckRecoveryCode, HiddenBy: []Code{"recovery-over"},
+		Proof: CheckRecoveryCode, HiddenBy: []Code{"recovery-over", "code-undelivered"},
 		Remedies: []Remedy{
 			{By: Person, Do: "A recovery code is good once, and only those made last are good: take another one of the newest list. A code that was sent is good for a quarter of an hour, one that a device shows for half a minute: ask for the one of now.", Page: PageRecover},
 		},

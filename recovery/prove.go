@@ -11,6 +11,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -91,7 +92,7 @@ func (s *Service) Prove(ctx context.Context, sealed []byte, p Proof, c gate.Call
 		r, place := find(all, a.ID, cl.ID)
 		content = s.content(a, r, "recovery proof", c)
 		content.Facts = append(s.Gate.Public(c, false), s.against(a, cl, r)...)
-		right, err := s.right(tx, a, cl, r, p, len(content.Facts) > 0)
+		right, undelivered, err := s.right(tx, a, cl, r, p, len(content.Facts) > 0)
 		if err != nil {
 			return err
 		}
@@ -106,6 +107,7 @@ func (s *Service) Prove(ctx context.Context, sealed []byte, p Proof, c gate.Call
 		}
 		if !right {
 			content.Facts = append(content.Facts, cause.Note(cause.CheckRecoveryCode, cause.Word("right"), cause.Word("wrong"), cause.ByServer))
+			content.Facts = append(content.Facts, undelivered...)
 		}
 		return s.wrong(tx, &a, r, content)
 	})
@@ -162,15 +164,16 @@ func (s *Service) wrong(tx store.Tx, a *store.Subject, r store.Recovery, content
 }
 
 // right judges a proof, with the same work whatever comes of it. A recovery
-// code that fits a case that may do nothing is not used up.
-func (s *Service) right(tx store.Tx, a store.Subject, cl claim, r store.Recovery, p Proof, refused bool) (bool, error) {
+// code that fits a case that may do nothing is not used up. undelivered says why
+// the code that the proof needs got to none of the addresses, if it did not.
+func (s *Service) right(tx store.Tx, a store.Subject, cl claim, r store.Recovery, p Proof, refused bool) (right bool, undelivered []cause.Fact, err error) {
 	now := s.Gate.Now()
 	byAddress := s.fits(p.AddressCode, "recovery address code", cl.ID, store.ID{}, now, window, windows, addressBytes)
 	byDevice := s.fits(p.DeviceCode, "recovery device code", cl.ID, r.ByDevice, now, deviceWindow, 2, deviceBytes)
 	switch p.way() {
 	case ByCode:
 		if !r.ByCode.IsZero() {
-			return false, ErrGiven
+			return false, nil, ErrGiven
 		}
 		hash := s.hash(a.ID, p.Code)
 		if refused {
@@ -178,19 +181,19 @@ func (s *Service) right(tx store.Tx, a store.Subject, cl claim, r store.Recovery
 		}
 		err := tx.UseRecoveryCode(a.ID, hash, now)
 		if errors.Is(err, store.ErrNotFound) {
-			return false, nil
+			return false, nil, nil
 		}
-		return err == nil, err
+		return err == nil, nil, err
 	case ByAddress:
 		if !r.ByAddress.IsZero() {
-			return false, ErrGiven
+			return false, nil, ErrGiven
 		}
 		// Read in any case: an address that was removed proves nothing any more.
 		addresses, err := tx.Addresses(a.ID)
-		return byAddress && len(counting(addresses, cl.Opened)) > 0, err
+		return byAddress && len(counting(addresses, cl.Opened)) > 0, s.undelivered(addresses, cl), err
 	}
 	if !r.ByDeviceAt.IsZero() {
-		return false, ErrGiven
+		return false, nil, ErrGiven
 	}
 	// A device that was removed meanwhile has approved nothing.
 	devices, err := tx.Devices(a.ID)
@@ -198,7 +201,32 @@ func (s *Service) right(tx store.Tx, a store.Subject, cl claim, r store.Recovery
 	for _, d := range devices {
 		there = there || d.ID == r.ByDevice && d.Removed.IsZero()
 	}
-	return byDevice && there, err
+	return byDevice && there, nil, err
+}
+
+// sentTo are the addresses that a case's codes go to: those that are older than
+// a wait alone, where there are any.
+func (s *Service) sentTo(all []store.Address, begun time.Time) []store.Address {
+	if to := counting(all, begun.Add(-s.Wait)); len(to) > 0 {
+		return to
+	}
+	return counting(all, begun)
+}
+
+// undelivered is the evidence of the first address, where sending has failed
+// since the case was begun at each that its codes go to: one that got there can
+// be typed.
+func (s *Service) undelivered(all []store.Address, cl claim) []cause.Fact {
+	to := s.sentTo(all, cl.Opened)
+	for _, x := range to {
+		if x.Failed.Before(cl.Opened) {
+			return nil
+		}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	return message.Evidence(to[0])
 }
 
 // counting are the addresses that a proof can come by: those that were verified

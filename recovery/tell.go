@@ -235,10 +235,7 @@ func (s *Service) queueCode(tx store.Tx, cl claim) error {
 	if err != nil {
 		return err
 	}
-	to := counting(addresses, cl.Opened.Add(-s.Wait))
-	if len(to) == 0 {
-		to = counting(addresses, cl.Opened)
-	}
+	to := s.sentTo(addresses, cl.Opened)
 	sent, err := tx.Messages(a.ID)
 	if err != nil {
 		return err

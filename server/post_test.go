@@ -17,6 +17,7 @@ type postbox struct {
 	none bool // the server has no senders at all
 	got  []delivered
 	fail error
+	only string // channel that fails; empty: all
 }
 
 type delivered struct {
@@ -32,7 +33,7 @@ type slot struct {
 func (s slot) Send(_ context.Context, t message.Text) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fail != nil {
+	if s.fail != nil && (s.only == "" || s.only == s.channel) {
 		return s.fail
 	}
 	s.got = append(s.got, delivered{s.channel, t})
