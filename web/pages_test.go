@@ -297,8 +297,22 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: the page differs:\n%s\n%s", tt.what, page, first)
 			}
 		}
+		// The way to the reason is there for everybody: who may not know it is told that.
+		stranger.click("#refused-why")
+		stranger.see("#untold")
+		stranger.signIn(jane, "a wrong one")
+		stranger.refused()
 		stranger.click("#refused-retry")
 		stranger.see("#sign-in")
+
+		// A browser that is enrolled, and was refused itself, is told at once.
+		laptop.signIn(jane, "a wrong one")
+		reference := laptop.refused()
+		laptop.click("#refused-why")
+		laptop.at("/incident/" + reference)
+		if title := laptop.text("#told-title"); title != "The password was not the account's" {
+			t.Errorf("the cause is %q", title)
+		}
 	})
 
 	part("understand", func(t *testing.T) {
@@ -457,7 +471,7 @@ func TestPages(t *testing.T) {
 		laptop.open("/account/devices")
 		laptop.see("#devices li")
 		laptop.look("devices")
-		run(laptop, chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll(".device")].find((e) => e.textContent.includes("shell")).querySelector("button").click(); undefined`))
+		laptop.click(`#devices button[aria-label="Remove shell"]`)
 		laptop.see("#ask")
 		laptop.look("ask")
 		laptop.click("#ask-yes")

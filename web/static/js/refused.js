@@ -8,6 +8,7 @@ export function refused(refusal, retry) {
   $("refused")?.remove();
   $("main").append($("template-refused").content.cloneNode(true));
   for (const id of ["refused-reference", "refused-again"]) $(id).textContent = refusal.reference;
+  $("refused-why").href = `/incident/${refusal.reference}`;
   $("refused-qr").src = `/qr/${refusal.reference}`;
   const known = `public.${refusal.cause}`;
   if (has(known)) $("refused-public").textContent = t(known);
