@@ -1,11 +1,14 @@
 // What needs a fresh proof of the password: asked for when the server does.
 import { $, busy, hide, show } from "./dom.js";
 import { self } from "./device.js";
+import { hints } from "./hints.js";
 import { Problem } from "./page.js";
 import { prove } from "./password.js";
 import { put } from "./press.js";
 import { t } from "./words.js";
 import { on } from "./wire.js";
+
+for (const form of document.querySelectorAll("#prove form, #closing form")) hints(null, null, form.password, form.querySelector(".hint"));
 
 // grant has the password proved for a purpose, in a dialog that stays until it
 // is right; null when the person thought better of it. missing says what the

@@ -31,8 +31,13 @@ export function hints(identifier, identifierLine, password, passwordLine) {
     return [e.code, e.key.toLowerCase()];
   }
 
+  // Where the system keeps to itself that caps lock is on, as remote desktops
+  // do, a capital without shift tells it.
   function caps(e) {
-    if (e.getModifierState) found.caps = e.getModifierState("CapsLock");
+    if (!e.getModifierState) return; // the browser's own filling in
+    const pressed = e.type === "keydown" && letter(e);
+    const on = e.getModifierState("CapsLock") || Boolean(pressed && e.key !== pressed[1] && !e.shiftKey);
+    if (on || pressed || e.key === "CapsLock") found.caps = on;
     tell();
   }
 
@@ -49,5 +54,6 @@ export function hints(identifier, identifierLine, password, passwordLine) {
   });
   password.addEventListener("keyup", caps);
   password.addEventListener("input", tell);
+  password.form?.addEventListener("reset", () => setTimeout(() => { found.caps = found.layout = false; tell(); })); // once it is empty
   password.addEventListener("blur", () => { found.caps = false; tell(); });
 }
