@@ -150,6 +150,15 @@ func (p *person) delays(path string, d time.Duration) (end func()) {
 	}
 }
 
+// later moves the clock of the pages that are opened from now on.
+func (p *person) later(by time.Duration) {
+	p.t.Helper()
+	source := fmt.Sprintf(`{ const now = globalThis.realNow ??= Date.now; Date.now = () => now() + %d; }`, by.Milliseconds())
+	run(p, func(ctx context.Context, t *chromedp.Target) (page.AddScriptToEvaluateOnNewDocumentResult, error) {
+		return cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
+	})
+}
+
 // visible holds while an element has a place on the page.
 func visible(selector string) string {
 	return fmt.Sprintf(`((e) => e && (e.offsetWidth || e.offsetHeight || e.getClientRects().length))(document.querySelector(%q))`, selector)

@@ -343,3 +343,69 @@ func TestRecover(t *testing.T) {
 		thief.look("recover-stop-de")
 	})
 }
+
+// TestWait lets the wait of a recovery run out; and an address that is older
+// than a wait is a way of its own beside a device.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	must(t, os.MkdirAll(screens, 0o755))
+	box := newPostbox(t)
+	s := newSite(t, box.flags(t)...)
+	browser := newBrowser(t)
+	laptop := newPerson(t, browser, s.url, "laptop")
+	desktop := newPerson(t, browser, s.url, "desktop")
+	lost := newPerson(t, browser, s.url, "lost")
+	const joe, next, home, work = "joe@example.org", "another horse, another staple", "jane@mail.example", "joe@mail.example"
+	laptop.signUp(jane, password)
+	laptop.has(box, home)
+	codes := laptop.recoveryCodes()
+	desktop.signUp(joe, password)
+	desktop.has(box, work)
+
+	lost.open("/recover")
+	lost.begins(jane)
+	lost.write("#recovery-code", codes[0])
+	lost.click("#prove-code [type=submit]")
+	lost.until(`document.getElementById("case-told").textContent.includes("opens in 24 hours")`)
+
+	s.later(23*time.Hour, lost, laptop)
+	lost.open("/recover")
+	lost.until(`document.getElementById("case-told").textContent.includes("opens in")`)
+	if lost.seen("#new-password") != 0 || lost.holds(`document.getElementById("case-wait").value < 82000`) {
+		t.Errorf("an hour before its time: %q", lost.text("#case"))
+	}
+	laptop.open("/account")
+	laptop.see("#recoveries li")
+
+	s.later(25*time.Hour, lost, laptop, desktop)
+	lost.open("/recover")
+	lost.see("#new-password")
+	lost.look("recover-waited")
+	lost.write("#password", next)
+	lost.click("#new-password .main")
+	lost.until(`location.pathname !== "/recover"`)
+	laptop.open("/account")
+	laptop.refused() // every session has ended
+	laptop.signIn(jane, password)
+	laptop.refused()
+	laptop.signIn(jane, next)
+	laptop.at("/account")
+
+	lost.open("/recover#new")
+	lost.begins(joe)
+	lost.click("#send")
+	lost.write("#address-code", box.find(work, regexp.MustCompile(`(?m)^([0-9A-Z]{4}-[0-9A-Z]{4})\r?$`)))
+	lost.click("#prove-address [type=submit]")
+	lost.until(`document.getElementById("case-told").textContent.includes("opens in 24 hours")`)
+	desktop.open("/account")
+	desktop.click("#recoveries .go button:not(.danger)")
+	lost.write("#device-code", desktop.text("#recoveries output"))
+	lost.click("#prove-device [type=submit]")
+	lost.see("#new-password")
+	lost.write("#password", next)
+	lost.click("#new-password .main")
+	lost.until(`location.pathname !== "/recover"`)
+	desktop.refused() // by itself
+	desktop.signIn(joe, next)
+	desktop.at("/account")
+}

@@ -47,11 +47,14 @@ func (o *output) String() string {
 
 // site is a server as people run it: the program, on loopback.
 type site struct {
-	t      *testing.T
-	binary string
-	data   string
-	url    string
-	said   *output
+	t       *testing.T
+	binary  string
+	data    string
+	address string
+	url     string
+	flags   []string
+	said    *output
+	serving *exec.Cmd
 }
 
 var built string // the folder of the program
@@ -82,34 +85,56 @@ func newSite(t *testing.T, flags ...string) *site {
 	t.Helper()
 	binary, err := program()
 	must(t, err)
-	s := &site{t: t, binary: binary, data: filepath.Join(t.TempDir(), "data"), said: &output{}}
+	s := &site{t: t, binary: binary, data: filepath.Join(t.TempDir(), "data"), flags: flags, said: &output{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	address := l.Addr().String()
+	s.address = l.Addr().String()
 	must(t, l.Close())
 	// By its name: passkeys belong to one.
-	s.url = "http://localhost" + address[strings.LastIndexByte(address, ':'):]
-	serving := exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", address, "--url", s.url}, flags...)...)
-	serving.Stdout, serving.Stderr = s.said, s.said
-	must(t, serving.Start())
-	t.Cleanup(func() {
-		serving.Process.Signal(os.Interrupt)
-		began := time.Now()
-		if err := serving.Wait(); err != nil {
-			t.Errorf("the server ended with %v:\n%s", err, s.said)
-		}
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("the server took %v to stop", took)
-		}
-	})
+	s.url = "http://localhost" + s.address[strings.LastIndexByte(s.address, ':'):]
+	s.serve()
+	t.Cleanup(func() { s.t = t; s.end() })
+	return s
+}
+
+// serve starts the server, and waits until it answers.
+func (s *site) serve(env ...string) {
+	s.t.Helper()
+	s.serving = exec.Command(s.binary, append([]string{"serve", "--data", s.data, "--listen", s.address, "--url", s.url}, s.flags...)...)
+	s.serving.Stdout, s.serving.Stderr = s.said, s.said
+	s.serving.Env = append(os.Environ(), env...)
+	must(s.t, s.serving.Start())
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		if r, err := http.Get(s.url + "/readyz"); err == nil {
 			r.Body.Close()
-			return s
+			return
 		}
 		if time.Since(began) > 10*time.Second {
-			t.Fatal("the server does not answer")
+			s.t.Fatal("the server does not answer")
 		}
+	}
+}
+
+func (s *site) end() {
+	s.t.Helper()
+	s.serving.Process.Signal(os.Interrupt)
+	began := time.Now()
+	if err := s.serving.Wait(); err != nil {
+		s.t.Errorf("the server ended with %v:\n%s", err, s.said)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		s.t.Errorf("the server took %v to stop", took)
+	}
+}
+
+// later makes it so much later than it is, for the server and for browsers: on
+// the pages that they open from now on.
+func (s *site) later(by time.Duration, people ...*person) {
+	s.t.Helper()
+	s.end()
+	s.serve("READMIT_CLOCK_SHIFT=" + by.String())
+	for _, p := range people {
+		p.later(by)
 	}
 }
 
