@@ -244,6 +244,7 @@ func TestInput(t *testing.T) {
 		if title := stranger.text("#told-title"); title != "This client is older than the server allows" {
 			t.Errorf("the cause is %q", title)
 		}
+		stranger.glance("incident-outdated")
 		admin("0")
 		stranger.signIn(jane, password)
 		stranger.see("#code")
