@@ -148,7 +148,8 @@ type Receipts struct {
 // Receipt is the way of one change to one service.
 type Receipt struct {
 	Service   string `json:"service"`
-	Signal    string `json:"signal"` // jti
+	Audience  string `json:"audience,omitempty"` // of the service's tokens
+	Signal    string `json:"signal"`             // jti
 	Epoch     int64  `json:"epoch"`
 	Kind      string `json:"kind"`
 	Made      int64  `json:"made"`

@@ -57,6 +57,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	shop DEVICE [METHOD]                       the device calls the example service; the answer goes to the file answer
 //	with FILE METHOD                           the same with headers that were kept
 //	service start|stop NAME                    the example service on $SHOP, with the credentials of NAME.secret
+//	service pause NAME                         it answers, and gets no signals until the operator resumes it
 //	service answers|ready                      it answers; it hears of signals
 //	lines FILE WORDS…                          a file with these words, each on a line
 //	leaks WORDS…                               no secret is in what the server leaves behind; these are more secrets

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"readmit.dev/readmit/api"
 )
 
 // service runs or ends the example service, which polls with the credentials
-// of NAME.secret and listens on $SHOP, or waits until it answers or hears of
-// signals: service start|stop NAME, service answers|ready.
+// of NAME.secret and listens on $SHOP, has its stream paused, or waits until it
+// answers or hears of signals: service start|stop|pause NAME, service answers|ready.
 func (w *world) service(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "start":
@@ -32,9 +34,37 @@ func (w *world) service(ts *testscript.TestScript, _ bool, args []string) {
 		w.endService(args[1])
 	case "answers", "ready":
 		w.awaitService(ts, args[0] == "ready")
+	case "pause":
+		w.pauseService(ts, args[1])
 	default:
-		ts.Fatalf("service start, stop, answers or ready")
+		ts.Fatalf("service start, stop, pause, answers or ready")
 	}
+}
+
+// pauseService has the account server keep what it would send to a service, as
+// the service itself can ask for (OpenID Shared Signals Framework 1.0, §8.1.2).
+func (w *world) pauseService(ts *testscript.TestScript, name string) {
+	secret, _, _ := strings.Cut(ts.ReadFile(name+".secret"), "\n")
+	client := http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	call := func(method, path, body string) []byte {
+		r, err := http.NewRequest(method, "http://"+w.address+path, strings.NewReader(body))
+		ts.Check(err)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		a, err := client.Do(r)
+		ts.Check(err)
+		defer a.Body.Close()
+		text, err := io.ReadAll(io.LimitReader(a.Body, 64<<10))
+		ts.Check(err)
+		if a.StatusCode != http.StatusOK {
+			ts.Fatalf("%s %s: %s %s", method, path, a.Status, text)
+		}
+		return text
+	}
+	var streams []api.Stream
+	ts.Check(json.Unmarshal(call(http.MethodGet, api.PathStream, ""), &streams))
+	body, err := json.Marshal(api.StreamStatus{ID: streams[0].ID, Status: "paused"})
+	ts.Check(err)
+	call(http.MethodPost, api.PathStatus, string(body))
 }
 
 // shop calls the example service as a device's program would: with the two

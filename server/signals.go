@@ -317,7 +317,7 @@ func arrivals(list []signal.Receipt) []api.Receipt {
 	out := make([]api.Receipt, 0, len(list))
 	for _, r := range list {
 		n := api.Receipt{
-			Service: r.Name, Signal: hex.EncodeToString(r.Signal[:]), Epoch: r.Epoch, Kind: r.Kind, Made: r.Made.UnixMicro(),
+			Service: r.Name, Audience: r.Audience, Signal: hex.EncodeToString(r.Signal[:]), Epoch: r.Epoch, Kind: r.Kind, Made: r.Made.UnixMicro(),
 			Delivered: micros(r.Delivered), Applied: micros(r.Applied), Tries: r.Tries, Why: r.Why,
 		}
 		if r.Delivered.IsZero() {

@@ -70,7 +70,7 @@ func TestChangeReachesAService(t *testing.T) {
 	}
 	var mine api.Receipts
 	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
-	if !slices.Equal(mine.Waiting, mine.Receipts) {
+	if !slices.Equal(mine.Waiting, mine.Receipts) || mine.Waiting[0].Audience != "https://shop.example.org" {
 		t.Errorf("%+v waits, of %+v", mine.Waiting, mine.Receipts)
 	}
 	if len(mine.Receipts) != 1 || mine.Receipts[0].Service != "shop" || mine.Receipts[0].Kind != "password-changed" || mine.Receipts[0].Waiting == 0 || mine.Receipts[0].Epoch != mine.Epoch {

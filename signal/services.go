@@ -161,7 +161,8 @@ func (o *Outbox) on(ctx context.Context, name string, f func(store.Tx, store.Ser
 // Receipt is the way of a change to a service, for the account's owner.
 type Receipt struct {
 	store.Receipt
-	Name string // the service's
+	Name     string // the service's
+	Audience string // of its tokens
 }
 
 // mostReceipts is how many receipts an owner is shown.
@@ -173,13 +174,13 @@ const mostReceipts = 512
 func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (out []Receipt, more bool, err error) {
 	err = o.Store.View(ctx, func(tx store.Tx) error {
 		out, more = nil, false
-		names := map[store.ID]string{}
+		known := map[store.ID]store.Service{}
 		services, err := tx.Services()
 		if err != nil || len(services) == 0 {
 			return err
 		}
 		for _, s := range services {
-			names[s.ID] = s.Name
+			known[s.ID] = s
 		}
 		read := tx.Receipts
 		if epoch != 0 {
@@ -190,8 +191,8 @@ func (o *Outbox) Receipts(ctx context.Context, account store.ID, epoch int64) (o
 		all, err := read(account, mostReceipts+1)
 		more = len(all) > mostReceipts
 		for _, r := range all[:min(len(all), mostReceipts)] {
-			if name := names[r.Service]; name != "" {
-				out = append(out, Receipt{r, name})
+			if s, ok := known[r.Service]; ok {
+				out = append(out, Receipt{r, s.Name, s.Audience})
 			}
 		}
 		return err
@@ -217,7 +218,7 @@ func waiting(ctx context.Context, kept store.Store, account store.ID) (out []Rec
 			if err != nil {
 				return err
 			}
-			out = append(out, Receipt{r, s.Name})
+			out = append(out, Receipt{r, s.Name, s.Audience})
 		}
 		return err
 	})

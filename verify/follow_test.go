@@ -78,13 +78,18 @@ func TestBehind(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		p := verifytest.NewPerson()
 		w.server.Raise(verifytest.AccountDisabled, p, 5)
+		changed := time.Now().Unix()
 		synctest.Wait()
+		time.Sleep(3 * time.Second)
 		w.want(p, w.server.Token(p, 4), Stale, "a token from before the disabling")
 		w.want(p, w.server.Token(p, 5), Stale, "a token of a disabled account")
 		after := w.server.Token(p, 6)
 		o := w.serve(w.request(p, after, "GET", "/notes", ""))
 		if o.status != 401 || o.problem.Reason != Behind || o.problem.Type != issuer+"/help/change-pending" || o.problem.KnownEpoch != 5 || o.problem.TokenEpoch != 6 || o.problem.Service != service {
 			t.Errorf("a token from after an enabling that was not heard of: %d %+v", o.status, o.problem)
+		}
+		if o.problem.KnownSince != changed {
+			t.Errorf("the change it knows of was at %d, want %d", o.problem.KnownSince, changed)
 		}
 		w.server.Raise(verifytest.AccountEnabled, p, 6)
 		synctest.Wait()

@@ -29,6 +29,7 @@ type accounts struct {
 
 type account struct {
 	lowest   int64 // the epoch below which tokens are stale
+	at       int64 // when that change was, Unix seconds
 	disabled int64 // the epoch of its disabling; zero when it is not disabled
 	status   int64 // the epoch of the last signal about being disabled or enabled
 	entry    uint64
@@ -61,7 +62,9 @@ func (m *accounts) apply(e event, now time.Duration) {
 		m.pop()
 	}
 	a := m.known[e.account]
-	a.lowest = max(a.lowest, e.epoch)
+	if e.epoch > a.lowest {
+		a.lowest, a.at = e.epoch, e.at.Unix()
+	}
 	if e.status != unchanged && e.epoch > a.status {
 		a.status, a.disabled = e.epoch, 0
 		if e.status == disabled {
@@ -128,9 +131,9 @@ func (m *accounts) judge(t *claims) error {
 	case !ok:
 		return nil
 	case t.epoch < a.lowest, a.disabled > 0 && t.epoch == a.disabled:
-		return &Refusal{Reason: Stale, Known: a.lowest, Token: t.epoch}
+		return &Refusal{Reason: Stale, Known: a.lowest, Token: t.epoch, Made: time.Unix(a.at, 0)}
 	case a.disabled > 0:
-		return &Refusal{Reason: Behind, Known: a.lowest, Token: t.epoch}
+		return &Refusal{Reason: Behind, Known: a.lowest, Token: t.epoch, Made: time.Unix(a.at, 0)}
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package verify
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Reason is why a request was refused. Callers compare with errors.Is, or take
 // it out of an error with errors.As.
@@ -76,6 +79,9 @@ type Refusal struct {
 	// Known and Token are epochs of the account: the last this service has
 	// heard of, and the token's. Zero: not known, or not of this reason.
 	Known, Token int64
+	// Made is when the change was that Known is the epoch of, by the account
+	// server's clock, to the second; zero where Known is.
+	Made time.Time
 }
 
 func (r *Refusal) Error() string {

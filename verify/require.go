@@ -156,6 +156,7 @@ type Problem struct {
 	Service    string `json:"service"`
 	KnownEpoch int64  `json:"known_epoch,omitempty"`
 	TokenEpoch int64  `json:"token_epoch,omitempty"`
+	KnownSince int64  `json:"known_since,omitempty"` // when the change of KnownEpoch was, Unix seconds
 }
 
 func (v *Verifier) answer(w http.ResponseWriter, err error) {
@@ -166,6 +167,9 @@ func (v *Verifier) answer(w http.ResponseWriter, err error) {
 	p := Problem{
 		Problem: api.Problem{Type: "about:blank", Title: "The request was refused", Status: http.StatusUnauthorized, Detail: no.Reason.text(), Code: api.Failed},
 		Reason:  no.Reason, Service: v.audience, KnownEpoch: no.Known, TokenEpoch: no.Token,
+	}
+	if !no.Made.IsZero() {
+		p.KnownSince = no.Made.Unix()
 	}
 	h := w.Header()
 	challenge := "invalid_token"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,10 @@ own failures; elsewhere, what anyone may know. The account's owner sees in
 The reference is the short one of the refusal, such as 4K7Q-9FXM; - reads a
 reference or a whole sealed incident from standard input.
 
+With -, it also reads the answer of a service that checks Readmit's tokens, or
+of the account server, as it came (application/problem+json): where a service has
+not heard of a change, the account server is asked which one, and since when.
+
 What is no incident of Readmit's is taken for an error of iCloud: a code such as
 -20101, or, with -, any text or log as it was shown. Nothing of it leaves this
 machine. A text that is not understood is said to be so.`,
@@ -49,6 +54,11 @@ machine. A text that is not understood is said to be so.`,
 			}
 			if incident == "" {
 				return usageError{errors.New("there is nothing to explain: give a reference such as 4K7Q-9FXM, or the text of an error")}
+			}
+			if p, ok := problemIn(incident); ok {
+				if incident = cmp.Or(p.Incident, p.Reference); incident == "" {
+					return e.explainProblem(cmd.Context(), p)
+				}
 			}
 			if m := refusalForm().FindStringSubmatch(incident); m != nil {
 				incident = m[1] // a whole refusal of ours
