@@ -42,10 +42,11 @@ func problemIn(text string) (p serviceProblem, ok bool) {
 	if i < 0 || i > 8<<10 || json.NewDecoder(strings.NewReader(text[i:])).Decode(&p) != nil {
 		return serviceProblem{}, false
 	}
-	if !slices.Contains([]int{api.Failed, api.BadRequest, api.StaleProof, api.NotPossible, api.TooMany, api.Unavailable}, p.Code) || p.Type == "" || p.Status < 400 {
+	if !slices.Contains([]int{api.Failed, api.BadRequest, api.StaleProof, api.NotPossible, api.TooMany, api.Unavailable}, p.Code) || p.Status < 400 {
 		return serviceProblem{}, false
 	}
-	return p, p.Reason != "" || p.Reference != ""
+	ours := p.Type == "about:blank" || strings.Contains(p.Type, api.PathHelp) || strings.Contains(p.Type, api.PathCauses)
+	return p, ours && (p.Reason != "" || p.Reference != "")
 }
 
 // explainedProblem is a report with what is known of the answer it is about.
@@ -68,7 +69,7 @@ func (e *env) explainProblem(ctx context.Context, p serviceProblem) error {
 	case api.ReasonBehind:
 		return e.explainBehind(ctx, a, p, out)
 	case api.ReasonStale:
-		if p.Code == api.Failed {
+		if p.Service != "" {
 			return e.explainStale(ctx, a, p, out)
 		}
 	case reasonNoKeys, api.ReasonBusy, api.ReasonFault:
@@ -98,6 +99,9 @@ func (e *env) explainProblem(ctx context.Context, p serviceProblem) error {
 			return err
 		}
 		return exitError{failed, of + " refused a token that has ended; this device is signed in, and gets another", "readmit token --audience " + audienceOf(p) + " --min-valid 5m, then send the request again"}
+	}
+	if p.Service == "" {
+		return exitError{failed, "the account server answered: " + p.Error(), "docs/protocol.md says what each reason means; this one is " + p.Reason}
 	}
 	return exitError{failed, fmt.Sprintf("%s did not take the request (%s); it is nothing of the account", of, clean(p.Reason)),
 		"make each request's headers anew: readmit token --audience " + audienceOf(p) + " --proof METHOD URL"}
@@ -187,9 +191,9 @@ func (e *env) explainStale(ctx context.Context, a *agent.Agent, p serviceProblem
 		return e.unasked(a, p, out, err)
 	}
 	if p.KnownEpoch > 0 {
-		e.note("the token is of before change %d, which %s has heard of", p.KnownEpoch, cmp.Or(clean(p.Service), "the account server"))
+		e.note("the token is of before change %d, which %s has heard of", p.KnownEpoch, clean(p.Service))
 	} else {
-		e.note("%s knows nothing of what came before its last start: no token of that time is taken", cmp.Or(clean(p.Service), "the account server"))
+		e.note("%s knows nothing of what came before its last start: no token of that time is taken", clean(p.Service))
 	}
 	e.note("get another: readmit token --audience %s --min-valid 5m, then send the request again", audienceOf(p))
 	return e.problem(out)
@@ -250,7 +254,11 @@ func (e *env) reaches(ctx context.Context, a *agent.Agent, p serviceProblem) err
 const serviceClock = time.Minute
 
 func (e *env) explainClock(ctx context.Context, a *agent.Agent, p serviceProblem, out explainedProblem) error {
+	of := cmp.Or(clean(p.Service), "the service")
 	id, err := a.Identity()
+	if errors.Is(err, agent.ErrNotEnrolled) {
+		return exitError{needPerson, of + " finds this device's clock more than a minute off, and this device knows no account server to compare it with", "let the system set its clock by the network, then send the request again"}
+	}
 	if err != nil {
 		return err
 	}
@@ -265,7 +273,7 @@ func (e *env) explainClock(ctx context.Context, a *agent.Agent, p serviceProblem
 	if out.Findings = cause.Find(facts); len(out.Findings) > 0 {
 		return e.problem(out)
 	}
-	return exitError{failed, "this device's clock agrees with the account server's, and did not with that of " + audienceOf(p),
+	return exitError{failed, "this device's clock agrees with the account server's, and did not with that of " + of,
 		"send the request again; if it is refused again, tell who runs that service that its clock is off"}
 }
 

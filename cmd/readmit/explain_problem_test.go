@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// What a service answers is explained as far as it says so itself, on a device
+// that has no account to ask with.
+func TestExplainAnswerOfAService(t *testing.T) {
+	d := newDevice(t)
+	const shop = "https://shop.example.org"
+	answer := func(kind, reason string, status, code int, more string) string {
+		return fmt.Sprintf(`{"type":%q,"title":"The request was refused","status":%d,"code":%d,"reason":%q,"service":%q%s}`, kind, status, code, reason, shop, more)
+	}
+	behind := answer("https://id.example.org/help/change-pending", "behind", 401, 4001, `,"known_epoch":5,"token_epoch":6,"known_since":1700000000`)
+	for name, c := range map[string]struct {
+		text, cause, said string
+	}{
+		"behind":        {behind, "change-pending", "cannot ask the account server which change"},
+		"with headers":  {"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\n\r\n" + behind + "\n", "change-pending", "2023-11-14"},
+		"stale":         {answer("about:blank", "stale", 401, 4001, `,"known_epoch":6,"token_epoch":5`), "change-pending", "cannot ask"},
+		"without keys":  {answer("https://id.example.org/help/service-fault", "keys-unavailable", 503, 5030, ""), "service-fault", "cannot ask"},
+		"busy":          {answer("https://id.example.org/help/service-fault", "busy", 503, 5030, ""), "service-fault", "checked nothing, and refused nothing"},
+		"a node behind": {`{"type":"https://id.example.org/help/change-pending","title":"t","status":401,"code":4000,"reason":"behind"}`, "change-pending", "a node of the account server"},
+	} {
+		r := d.in(c.text, "explain", "--json", "-")
+		var out struct {
+			Service  string `json:"service"`
+			Reason   string `json:"reason"`
+			Findings []struct {
+				Cause    string `json:"cause"`
+				Evidence []struct{ Check, Got string }
+			} `json:"findings"`
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || r.code != fine || len(out.Findings) != 1 || out.Findings[0].Cause != c.cause || !strings.Contains(r.stderr, c.said) {
+			t.Errorf("%s: %v: %+v", name, err, r)
+			continue
+		}
+		f := out.Findings[0]
+		if named := len(f.Evidence) > 1 && f.Evidence[1].Check == "change-service" && f.Evidence[1].Got == "shop.example.org"; c.cause == "change-pending" && named != (out.Service == shop) {
+			t.Errorf("%s: %+v", name, f.Evidence)
+		}
+	}
+	for name, c := range map[string]struct {
+		text string
+		code int
+		said string
+	}{
+		"a clock":          {answer("https://id.example.org/help/clock-off", "clock-off", 401, 4010, ""), needPerson, "more than a minute off"},
+		"an ended session": {answer("about:blank", "ended", 401, 4001, ""), needPerson, "not enrolled"},
+		"a bad proof":      {answer("about:blank", "proof", 401, 4010, ""), failed, "did not take the request (proof)"},
+		"the server's own": {`{"type":"about:blank","title":"There is no such account","status":409,"code":4090,"reason":"no-account"}`, failed, "There is no such account"},
+		"a refusal":        {`{"type":"https://id.example.org/causes/refused","title":"Authentication failed","status":401,"code":4001,"reference":"4K7Q-9FXM"}`, needPerson, "neither that incident"},
+	} {
+		if r := d.in(c.text, "explain", "-"); r.code != c.code || !strings.Contains(r.stderr, c.said) || r.stdout != "" {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	// What only looks like one is a text like any other.
+	for _, text := range []string{
+		`{"type":"https://example.org/help/x","title":"t","status":401,"code":401,"reason":"behind"}`,
+		`{"type":"https://example.org/x","title":"t","status":401,"code":4001,"reason":"behind"}`,
+		`{"type":"about:blank","title":"t","status":401,"code":4001}`, `{"reason":"behind"`, `{}`,
+	} {
+		if r := d.in(text, "explain", "--json", "-"); r.code != fine || !strings.Contains(r.stdout, `"cause":"unknown"`) {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+}
