@@ -82,7 +82,7 @@ func (o *Outbox) Show(ctx context.Context, name string) (out Standing, err error
 		if out.Applied, err = tx.LastApplied(out.ID, out.Heard, lookedThrough); err != nil || out.Waiting == 0 {
 			return err
 		}
-		if out.First, err = tx.OldestWaiting(out.ID); err != nil {
+		if out.First, err = tx.LongestWaiting(out.ID); err != nil {
 			return err
 		}
 		a, err := tx.Subject(out.First.Account)

@@ -406,7 +406,7 @@ SELECT * FROM receipts WHERE account = @account AND epoch = @epoch ORDER BY made
 -- name: FirstWaiting :one
 SELECT * FROM receipts WHERE service = @service AND account = @account AND delivered = 0 ORDER BY epoch, made, signal LIMIT 1;
 
--- name: OldestWaiting :one
+-- name: LongestWaiting :one
 SELECT * FROM receipts WHERE service = @service AND delivered = 0 ORDER BY made, epoch, signal LIMIT 1;
 
 -- name: LastApplied :one

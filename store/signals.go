@@ -124,9 +124,9 @@ type Signals interface {
 	// FirstWaiting returns the earliest of an account that a service has not
 	// taken; ErrNotFound when it has them all.
 	FirstWaiting(service, account ID) (Receipt, error)
-	// OldestWaiting returns the oldest that a service has not taken, of whichever
+	// LongestWaiting returns the oldest that a service has not taken, of whichever
 	// account; ErrNotFound when it has them all.
-	OldestWaiting(service ID) (Receipt, error)
+	LongestWaiting(service ID) (Receipt, error)
 	// LastApplied is when a service last applied one of the signals made until
 	// then, so many of the newest; zero for none.
 	LastApplied(service ID, until time.Time, limit int) (time.Time, error)

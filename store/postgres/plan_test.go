@@ -30,7 +30,7 @@ func TestPlansMadeOfNothing(t *testing.T) {
 		if errors.Is(first, store.ErrNotFound) {
 			first = nil
 		}
-		_, oldest := tx.OldestWaiting(of)
+		_, oldest := tx.LongestWaiting(of)
 		if errors.Is(oldest, store.ErrNotFound) {
 			oldest = nil
 		}
@@ -40,14 +40,14 @@ func TestPlansMadeOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	plans := map[string][]string{ // what each must say
-		"Deliver":       {"receipts_pkey", "((signal = $3) AND (service = $4))"},
-		"Apply":         {"receipts_pkey", "((signal = $2) AND (service = $3))"},
-		"PutOff":        {"receipts_pkey", "((signal = $3) AND (service = $4))"},
-		"DueReceipts":   {"receipts_next", "((service = $1) AND (next <= $2))", "receipts_first", "((service = r.service) AND (account = r.account))", "signals_pkey"},
-		"ReceiptsOf":    {"receipts_of_account", "(account = $1)"},
-		"OldestWaiting": {"Index Cond: (service = $1)"},
-		"LastApplied":   {"Index Only Scan Backward using signals_pkey", "(at <= $2)", "receipts_pkey", "((signal = signals.id) AND (service = $1))"},
-		"FirstWaiting":  {"receipts_first", "((service = $1) AND (account = $2))"},
+		"Deliver":        {"receipts_pkey", "((signal = $3) AND (service = $4))"},
+		"Apply":          {"receipts_pkey", "((signal = $2) AND (service = $3))"},
+		"PutOff":         {"receipts_pkey", "((signal = $3) AND (service = $4))"},
+		"DueReceipts":    {"receipts_next", "((service = $1) AND (next <= $2))", "receipts_first", "((service = r.service) AND (account = r.account))", "signals_pkey"},
+		"ReceiptsOf":     {"receipts_of_account", "(account = $1)"},
+		"LongestWaiting": {"Index Cond: (service = $1)"},
+		"LastApplied":    {"Index Only Scan Backward using signals_pkey", "(at <= $2)", "receipts_pkey", "((signal = signals.id) AND (service = $1))"},
+		"FirstWaiting":   {"receipts_first", "((service = $1) AND (account = $2))"},
 	}
 	c, err := s.db.Conn(ctx)
 	if err != nil {

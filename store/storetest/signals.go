@@ -285,10 +285,10 @@ func receiptsBehind(t *testing.T, open Open) {
 	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.FirstWaiting(stuck.ID, store.ID{9}) })
 
 	// Of whichever account.
-	oldest := get(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.OldestWaiting(stuck.ID) })
+	oldest := get(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.LongestWaiting(stuck.ID) })
 	same(t, "the oldest", []any{oldest.Account, oldest.Made}, []any{b, at(1)})
 	update(t, s, func(tx store.Tx) error { return tx.Deliver(on.ID, oldest.Signal, at(903), "") })
-	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.OldestWaiting(on.ID) })
+	missing(t, s, func(tx store.Tx) (store.Receipt, error) { return tx.LongestWaiting(on.ID) })
 
 	applied := func(of store.Service, until int64, limit int) time.Time {
 		t.Helper()

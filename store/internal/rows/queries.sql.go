@@ -1917,6 +1917,29 @@ func (q *Queries) Ledger(ctx context.Context, account []byte) ([]Ledger, error) 
 	return items, nil
 }
 
+const longestWaiting = `-- name: LongestWaiting :one
+SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE service = $1 AND delivered = 0 ORDER BY made, epoch, signal LIMIT 1
+`
+
+func (q *Queries) LongestWaiting(ctx context.Context, service []byte) (Receipt, error) {
+	row := q.db.QueryRowContext(ctx, longestWaiting, service)
+	var i Receipt
+	err := row.Scan(
+		&i.Signal,
+		&i.Service,
+		&i.Account,
+		&i.Epoch,
+		&i.Kind,
+		&i.Made,
+		&i.Next,
+		&i.Tries,
+		&i.Delivered,
+		&i.Applied,
+		&i.Why,
+	)
+	return i, err
+}
+
 const messages = `-- name: Messages :many
 SELECT id, account, address, channel, kind, sealed, created, next, tries, sent, gave_up, why FROM messages WHERE account = $1 ORDER BY created DESC, id
 `
@@ -2321,29 +2344,6 @@ func (q *Queries) OldSignals(ctx context.Context, arg OldSignalsParams) ([]OldSi
 		return nil, err
 	}
 	return items, nil
-}
-
-const oldestWaiting = `-- name: OldestWaiting :one
-SELECT signal, service, account, epoch, kind, made, next, tries, delivered, applied, why FROM receipts WHERE service = $1 AND delivered = 0 ORDER BY made, epoch, signal LIMIT 1
-`
-
-func (q *Queries) OldestWaiting(ctx context.Context, service []byte) (Receipt, error) {
-	row := q.db.QueryRowContext(ctx, oldestWaiting, service)
-	var i Receipt
-	err := row.Scan(
-		&i.Signal,
-		&i.Service,
-		&i.Account,
-		&i.Epoch,
-		&i.Kind,
-		&i.Made,
-		&i.Next,
-		&i.Tries,
-		&i.Delivered,
-		&i.Applied,
-		&i.Why,
-	)
-	return i, err
 }
 
 const pass = `-- name: Pass :one

@@ -162,8 +162,8 @@ func (t *Tx) FirstWaiting(of, account store.ID) (store.Receipt, error) {
 	return single(r, err, t, receipt)
 }
 
-func (t *Tx) OldestWaiting(of store.ID) (store.Receipt, error) {
-	r, err := t.q.OldestWaiting(none, of[:])
+func (t *Tx) LongestWaiting(of store.ID) (store.Receipt, error) {
+	r, err := t.q.LongestWaiting(none, of[:])
 	return single(r, err, t, receipt)
 }
 
