@@ -119,7 +119,8 @@ type AdminService struct {
 	Added    int64   `json:"added"`
 	Status   string  `json:"status"`
 	Why      string  `json:"why,omitempty"`
-	Parked   int64   `json:"parked,omitempty"`
+	Since    int64   `json:"since,omitempty"`  // the stream is paused or disabled
+	Parked   int64   `json:"parked,omitempty"` // the same, where this server has paused it
 	Heard    int64   `json:"last_receipt,omitempty"`
 	Waiting  int     `json:"waiting"`
 	Oldest   int64   `json:"waiting_since,omitempty"`

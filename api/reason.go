@@ -33,6 +33,8 @@ const (
 	ReasonServiceKnown = "service-known" // one is registered under this name
 	ReasonServiceForm  = "service-form"  // name, audience or address are not such
 	ReasonParked       = "parked"        // the stream gets nothing until it is resumed
+	ReasonPaused       = "paused"        // its receiver has paused the stream: changes wait
+	ReasonDisabled     = "disabled"      // its receiver has disabled the stream: changes are not kept
 	ReasonStreamSet    = "stream-set"    // who runs the account server sets this
 
 	// NotPossible

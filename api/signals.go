@@ -138,11 +138,20 @@ type Receipts struct {
 	Epoch    int64     `json:"epoch"` // the account's
 	Now      int64     `json:"now"`
 	Receipts []Receipt `json:"receipts"`
-	More     bool      `json:"more,omitempty"` // there are older ones
+	// Silent are the services that hear of no change now.
+	Silent []Silent `json:"silent,omitempty"`
+	More   bool     `json:"more,omitempty"` // there are older ones
 	// Waiting is the first change that each service which is behind has not
 	// taken, oldest first, whether or not it is among the Receipts. Where one
 	// epoch was asked for, and from servers older than this member, it is nil.
 	Waiting []Receipt `json:"waiting,omitzero"`
+}
+
+// Silent is a service whose stream is not enabled.
+type Silent struct {
+	Service string `json:"service"`
+	Status  string `json:"status"`          // paused: changes wait; disabled, deleted: they are not kept
+	Since   int64  `json:"since,omitempty"` // 0: not written down
 }
 
 // Receipt is the way of one change to one service.

@@ -35,7 +35,10 @@ func (s *Server) state(l signal.State) api.AdminService {
 		Name: l.Name, Audience: l.Audience, Push: l.Push, Stream: streamID(l.Service), Added: l.Added.Unix(), Status: l.Status, Why: l.Why, Waiting: l.Waiting,
 	}
 	if !l.Parked.IsZero() {
-		n.Parked = l.Parked.Unix()
+		n.Since = l.Parked.Unix()
+	}
+	if signal.Parked(l.Service) {
+		n.Parked = n.Since
 	}
 	if !l.Heard.IsZero() {
 		n.Heard = l.Heard.Unix()

@@ -105,7 +105,7 @@ func (s *spreading) Collect(out chan<- prometheus.Metric) {
 		if l.Waiting > 0 {
 			lag = max(0, s.now().Sub(l.Oldest).Seconds())
 		}
-		if !l.Parked.IsZero() {
+		if signal.Parked(l.Service) {
 			parked = 1
 		}
 		out <- prometheus.MustNewConstMetric(s.waiting, prometheus.GaugeValue, float64(l.Waiting), l.Name)

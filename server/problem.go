@@ -98,6 +98,8 @@ var known = []struct {
 	{signal.ErrPlain, api.NotPossible, api.ReasonServiceForm},
 	{signal.ErrPush, api.NotPossible, api.ReasonServiceForm},
 	{signal.ErrParked, api.NotPossible, api.ReasonParked},
+	{signal.ErrPaused, api.NotPossible, api.ReasonPaused},
+	{signal.ErrDisabled, api.NotPossible, api.ReasonDisabled},
 	{signal.ErrStream, api.NotPossible, api.ReasonStreamSet},
 	{signal.ErrNoStream, api.NotPossible, api.ReasonNoStream},
 	{signal.ErrStreamThere, api.NotPossible, api.ReasonStreamSet},

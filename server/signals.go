@@ -231,7 +231,7 @@ func (s *Server) streamSet(ctx context.Context, of store.Service, body []byte, w
 }
 
 func (s *Server) statusGet(r *http.Request, of store.Service, _ []byte) (any, error) {
-	return api.StreamStatus{ID: streamID(of), Status: of.Status, Reason: of.Why}, own(of, r.URL.Query().Get("stream_id"))
+	return api.StreamStatus{ID: streamID(of), Status: of.Status, Reason: signal.ReasonOf(of)}, own(of, r.URL.Query().Get("stream_id"))
 }
 
 func (s *Server) statusSet(r *http.Request, of store.Service, body []byte) (any, error) {
@@ -305,6 +305,13 @@ func (s *Server) receipts(ctx context.Context, c call) (any, error) {
 		return nil, err
 	}
 	out := api.Receipts{Epoch: a.Account.Epoch, Now: now.UnixMicro(), Receipts: arrivals(list), More: more}
+	silent, err := s.signals.Silent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range silent {
+		out.Silent = append(out.Silent, api.Silent{Service: one.Name, Status: one.Status, Since: micros(one.Since)})
+	}
 	if in.Epoch != 0 {
 		return out, nil
 	}

@@ -253,12 +253,35 @@ func TestServiceCalls(t *testing.T) {
 	if a := w.asService(shop.Secret, http.MethodPost, api.PathStatus, api.StreamStatus{ID: shop.Stream, Status: "on"}); a.status != http.StatusBadRequest {
 		t.Errorf("a status that is none: %d", a.status)
 	}
-	w.enrolled(jane, "laptop")
+	laptop := w.enrolled(jane, "laptop")
 	w.act(api.AdminDisable, jane)
-	if got := w.polls(shop.Secret, api.Poll{}); len(got.Sets) != 0 {
-		t.Error("a paused stream was given signals")
+	w.act(api.AdminEnable, jane)
+	if a := w.asService(shop.Secret, http.MethodPost, api.PathPoll, api.Poll{}); a.status != http.StatusConflict || a.problem(t).Reason != api.ReasonPaused {
+		t.Errorf("a paused stream is polled: %d %s", a.status, a.body)
+	}
+	var mine api.Receipts
+	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
+	if len(mine.Silent) != 1 || mine.Silent[0].Service != "shop" || mine.Silent[0].Status != "paused" || mine.Silent[0].Since == 0 {
+		t.Errorf("the owner is shown %+v", mine.Silent)
+	}
+	var services api.AdminServiceList
+	w.read(w.operatorGet(api.AdminServices), &services)
+	if s := services.Services[1]; s.Status != "paused" || s.Since == 0 || s.Parked != 0 || s.Why != "its receiver: night" {
+		t.Errorf("the operator is shown %+v", s)
+	}
+	if !strings.Contains(string(w.operatorGet(api.AdminMetrics).body), `readmit_service_parked{service="shop"} 0`) {
+		t.Error("what its receiver has paused is not parked")
+	}
+	w.asService(shop.Secret, http.MethodPost, api.PathStatus, api.StreamStatus{ID: shop.Stream, Status: "disabled"})
+	if a := w.asService(shop.Secret, http.MethodPost, api.PathPoll, api.Poll{}); a.status != http.StatusConflict || a.problem(t).Reason != api.ReasonDisabled {
+		t.Errorf("a disabled stream is polled: %d %s", a.status, a.body)
 	}
 	w.asService(shop.Secret, http.MethodPost, api.PathStatus, api.StreamStatus{ID: shop.Stream, Status: "enabled"})
+	mine = api.Receipts{}
+	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
+	if len(mine.Silent) != 0 {
+		t.Errorf("enabled, and the owner is shown %+v", mine.Silent)
+	}
 	if a := w.asService(shop.Secret, http.MethodPost, api.PathVerify, api.StreamVerify{ID: shop.Stream, State: "s"}); a.status != http.StatusNoContent {
 		t.Errorf("verify: %d %s", a.status, a.body)
 	}
@@ -266,7 +289,7 @@ func TestServiceCalls(t *testing.T) {
 		t.Errorf("verify at once again: %d", a.status)
 	}
 	if got := w.polls(shop.Secret, api.Poll{}); len(got.Sets) != 2 {
-		t.Errorf("%d signals, want the change that was kept and the verification", len(got.Sets))
+		t.Errorf("%d signals, want the first change that was kept and the verification", len(got.Sets))
 	}
 }
 

@@ -184,3 +184,58 @@ func TestSecretsAreLookedUpCheaply(t *testing.T) {
 		t.Errorf("removed elsewhere, it lived on for %v", took)
 	}
 }
+
+// TestSilentPolls: a stream that is not enabled is not answered as if there were
+// no news, whoever has said so, and not in the middle of a poll either.
+func TestSilentPolls(t *testing.T) {
+	w := newWorld(t)
+	r := w.node.add("shop", "")
+	outbox := w.node.outbox
+	for status, want := range map[string]error{store.StreamPaused: signal.ErrPaused, store.StreamDisabled: signal.ErrDisabled} {
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := outbox.Poll(t.Context(), r.Service, nil, nil, 9, true)
+			ended <- err
+		}()
+		time.Sleep(50 * time.Millisecond)
+		if err := outbox.SetStatus(t.Context(), r.Service, status, "night"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if !errors.Is(err, want) {
+				t.Errorf("%s in the middle of a poll: %v", status, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s, and the poll is held", status)
+		}
+		now, err := outbox.Service(t.Context(), r.Secret)
+		if err != nil || now.Parked.IsZero() || signal.Parked(now) || signal.ReasonOf(now) != "night" {
+			t.Errorf("%s: %+v, %v", status, now, err)
+		}
+		if _, _, err := outbox.Poll(t.Context(), now, nil, nil, 9, false); !errors.Is(err, want) {
+			t.Errorf("%s: %v", status, err)
+		}
+		silent, err := outbox.Silent(t.Context())
+		if err != nil || len(silent) != 1 || silent[0] != (signal.Silence{Name: "shop", Status: status, Since: now.Parked}) {
+			t.Errorf("%s: %+v, %v", status, silent, err)
+		}
+		// Said again, it is still since then.
+		w.clock.advance(time.Minute)
+		if err := outbox.SetStatus(t.Context(), now, status, "night"); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := outbox.Service(t.Context(), r.Secret); err != nil || !again.Parked.Equal(now.Parked) {
+			t.Errorf("%s since %s, then since %s, %v", status, now.Parked, again.Parked, err)
+		}
+		if err := outbox.SetStatus(t.Context(), now, store.StreamEnabled, ""); err != nil {
+			t.Fatal(err)
+		}
+		if now, err = outbox.Service(t.Context(), r.Secret); err != nil || !now.Parked.IsZero() {
+			t.Errorf("enabled again: %+v, %v", now, err)
+		}
+	}
+	if silent, err := outbox.Silent(t.Context()); err != nil || len(silent) != 0 {
+		t.Errorf("%+v, %v", silent, err)
+	}
+}

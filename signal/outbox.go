@@ -543,7 +543,7 @@ func park(tx store.Tx, service store.ID, why string, now time.Time) error {
 		return err
 	}
 	for _, s := range all {
-		if s.ID == service && s.Parked.IsZero() {
+		if s.ID == service && !Parked(s) {
 			s.Parked, s.Status, s.Why = now, store.StreamPaused, why
 			return tx.SaveService(s)
 		}

@@ -35,9 +35,9 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 	if err := o.acknowledge(ctx, s, acks, refused); err != nil {
 		return nil, false, err
 	}
-	if !s.Parked.IsZero() {
-		// An empty answer would read as if there were no news.
-		return nil, false, ErrParked
+	// An empty answer would read as if there were no news.
+	if err := silent(s); err != nil {
+		return nil, false, err
 	}
 	sets = map[string]string{}
 	if most = min(most, MostSets); most <= 0 {
@@ -71,6 +71,11 @@ func (o *Outbox) Poll(ctx context.Context, s store.Service, acks []string, refus
 		}
 		if len(items) > 0 { // none of those, so what is behind them
 			continue
+		}
+		if now, err := o.directory.find(ctx, s.Secret, o.services); err != nil {
+			return nil, false, err
+		} else if err := silent(now); err != nil {
+			return nil, false, err
 		}
 		select {
 		case <-woken:

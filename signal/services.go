@@ -30,6 +30,10 @@ var (
 	ErrPlain = errors.New("signals are pushed by https; http is for this machine alone, where push_private in the server's configuration names it")
 	// ErrParked: the stream is parked, and gets nothing until it is resumed.
 	ErrParked = errors.New("the stream is parked: it gets nothing until the operator resumes it")
+	// ErrPaused: its receiver has paused the stream.
+	ErrPaused = errors.New("the stream is paused: changes wait until the service says that it is enabled (POST /ssf/status), or the operator resumes it")
+	// ErrDisabled: its receiver has disabled the stream.
+	ErrDisabled = errors.New("the stream is disabled: changes are not kept for it until the service says that it is enabled (POST /ssf/status), or the operator resumes it")
 	// ErrAsked: the stream asks for verifications too often.
 	ErrAsked = errors.New("a stream is verified once a second at most")
 	// ErrStream: what a receiver may not change.
@@ -124,8 +128,16 @@ func (o *Outbox) Resume(ctx context.Context, name string) error {
 	})
 }
 
+// resume gives a stream the status that its receiver or the operator says.
 func (o *Outbox) resume(tx store.Tx, s store.Service, status, why string) error {
-	s.Status, s.Why, s.Parked = status, why, time.Time{}
+	since := time.Time{}
+	if status != store.StreamEnabled {
+		since, why = o.Now(), saidByReceiver+why
+		if s.Status == status && !s.Parked.IsZero() {
+			since = s.Parked
+		}
+	}
+	s.Status, s.Why, s.Parked = status, why, since
 	if err := tx.SaveService(s); err != nil {
 		return err
 	}

@@ -32,6 +32,51 @@ func listed(events []string) (string, error) {
 	return text, nil
 }
 
+// saidByReceiver stands before the reason of a status that a receiver has set:
+// by it a stream that its receiver has paused differs from a parked one.
+const saidByReceiver = "its receiver: "
+
+// Parked reports whether this server has parked a stream, which then is paused.
+func Parked(s store.Service) bool {
+	return !s.Parked.IsZero() && s.Status == store.StreamPaused && !strings.HasPrefix(s.Why, saidByReceiver)
+}
+
+// ReasonOf is why a stream has its status, as who gave it said.
+func ReasonOf(s store.Service) string { return strings.TrimPrefix(s.Why, saidByReceiver) }
+
+// silent is why a service gets nothing, or nil.
+func silent(s store.Service) error {
+	switch {
+	case s.Status == store.StreamDeleted:
+		return ErrNoStream
+	case s.Status == store.StreamDisabled:
+		return ErrDisabled
+	case Parked(s):
+		return ErrParked
+	case s.Status == store.StreamPaused:
+		return ErrPaused
+	}
+	return nil
+}
+
+// Silence is a service whose stream is not enabled.
+type Silence struct {
+	Name   string
+	Status string    // of the stream
+	Since  time.Time // zero where that was not written down
+}
+
+// Silent tells which services get nothing now, by name.
+func (o *Outbox) Silent(ctx context.Context) (out []Silence, err error) {
+	all, err := o.services(ctx)
+	for _, s := range all {
+		if silent(s) != nil {
+			out = append(out, Silence{s.Name, s.Status, s.Parked})
+		}
+	}
+	return out, err
+}
+
 // onStream is on for a stream that is there.
 func (o *Outbox) onStream(ctx context.Context, s store.Service, f func(tx store.Tx, now store.Service) error) error {
 	return o.on(ctx, s.Name, func(tx store.Tx, now store.Service) error {
@@ -119,7 +164,7 @@ func (o *Outbox) Verify(ctx context.Context, s store.Service, state string) erro
 	if soon {
 		return ErrAsked
 	}
-	if !s.Parked.IsZero() || s.Status != store.StreamEnabled {
+	if silent(s) != nil {
 		return nil // it would only wait with the rest
 	}
 	err := o.Store.Update(ctx, func(tx store.Tx) error {

@@ -26,11 +26,11 @@ type Service struct {
 	Push     string // where signals are sent; empty for a service that polls
 	Secret   [32]byte
 	Added    time.Time
-	Status   string // of its stream: one of the Stream constants
-	Why      string // its status, as its receiver or this server gave it
-	Parked   time.Time
-	Events   string // types of events that its receiver asked for, by spaces; empty for all
-	About    string // what its receiver says of the stream
+	Status   string    // of its stream: one of the Stream constants
+	Why      string    // its status, as its receiver or this server gave it
+	Parked   time.Time // since when the stream is paused or disabled, by whomever; zero: it is not, or an earlier version has not written it down
+	Events   string    // types of events that its receiver asked for, by spaces; empty for all
+	About    string    // what its receiver says of the stream
 }
 
 // The states of a service's stream (OpenID Shared Signals Framework 1.0, §8.1.2).

@@ -48,7 +48,7 @@ func FuzzPolled(f *testing.F) {
 			t.Fatal(err)
 		}
 		var got pollAnswer
-		if asks.call(context.Background(), pathPoll, pollTime, pollAsk{}, &got) != nil {
+		if asks.call(context.Background(), http.MethodPost, pathPoll, pollTime, pollAsk{}, &got) != nil {
 			return
 		}
 		acks, refused, _ := v.takeAll(t.Context(), got.Sets)

@@ -11,6 +11,8 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"time"
+
+	"readmit.dev/readmit/api"
 )
 
 // What is called of the account server (docs/protocol.md, "For services").
@@ -18,6 +20,8 @@ const (
 	pathPoll    = "/ssf/poll"
 	pathVerify  = "/ssf/verify"
 	pathApplied = "/ssf/applied"
+	pathStream  = "/ssf/stream"
+	pathStatus  = "/ssf/status"
 )
 
 const (
@@ -70,12 +74,13 @@ func (v *Verifier) poll(ctx context.Context) {
 	for ctx.Err() == nil {
 		var got pollAnswer
 		began, atOnce := v.clock.mono(), ask.ReturnImmediately
-		err := v.call(ctx, pathPoll, pollTime, ask, &got)
+		err := v.call(ctx, http.MethodPost, pathPoll, pollTime, ask, &got)
 		if err == nil {
 			ask.Ack, ask.Refused, err = v.takeAll(ctx, got.Sets)
 		}
 		if err == nil {
 			v.state.contact(v.clock.moment())
+			v.stream.doubted(false)
 			wait, ask.ReturnImmediately = firstPause, false
 			// A server that does not hold a poll is not asked in a loop.
 			if atOnce || len(got.Sets) > 0 || v.clock.mono()-began > firstPause {
@@ -83,6 +88,7 @@ func (v *Verifier) poll(ctx context.Context) {
 			}
 		} else if ctx.Err() == nil {
 			v.fails(pathPoll, err)
+			v.stream.doubted(errors.Is(err, errRefused))
 			wait, ask.ReturnImmediately = longer(wait), true
 		}
 		pause(ctx, spread(wait))
@@ -99,7 +105,7 @@ func (v *Verifier) fails(path string, err error) {
 func (v *Verifier) ping(ctx context.Context) {
 	wait := firstPause
 	for ctx.Err() == nil {
-		err := v.call(ctx, pathVerify, callTime, map[string]string{"state": rand.Text()}, nil)
+		err := v.call(ctx, http.MethodPost, pathVerify, callTime, map[string]string{"state": rand.Text()}, nil)
 		switch {
 		case err == nil:
 			wait = firstPause
@@ -112,24 +118,48 @@ func (v *Verifier) ping(ctx context.Context) {
 	}
 }
 
-// call makes a call with the service's credential. A nil out wants no body.
-func (v *Verifier) call(ctx context.Context, path string, limit time.Duration, in, out any) error {
+// errRefused is a call that the account server understood, and does not grant.
+var errRefused = errors.New("refused")
+
+// maxDetail bounds what is repeated of an answer's words.
+const maxDetail = 512
+
+// refusal is a refused call, in the account server's words.
+func refusal(method, path string, status int, body []byte) error {
+	var p api.Problem
+	text := ""
+	if json.Unmarshal(body, &p) == nil && len(p.Detail) <= maxDetail && p.Detail != "" {
+		text = ": " + p.Detail
+	}
+	if status == http.StatusConflict || status == http.StatusNotFound {
+		return fmt.Errorf("%s %s: %w (status %d)%s", method, path, errRefused, status, text)
+	}
+	return fmt.Errorf("%s %s: status %d%s", method, path, status, text)
+}
+
+// call makes a call with the service's credential. A nil in has no body, a nil
+// out wants none.
+func (v *Verifier) call(ctx context.Context, method, path string, limit time.Duration, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	secret, err := v.secret()
 	if err != nil {
 		return fmt.Errorf("the service's credential: %w", err)
 	}
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
+	var body []byte
+	if in != nil {
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, v.issuer+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, v.issuer+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Authorization", "Bearer "+secret)
-	r.Header.Set("Content-Type", "application/json")
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	r.Header.Set("Accept", "application/json")
 	began := v.clock.moment()
 	a, err := v.http.Do(r)
@@ -141,16 +171,16 @@ func (v *Verifier) call(ctx context.Context, path string, limit time.Duration, i
 	got, err := readAll(a.Body, maxAnswer)
 	switch {
 	case a.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("POST %s: the account server does not know this credential: register the service anew (readmit admin service add)", path)
+		return fmt.Errorf("%s %s: the account server does not know this credential: register the service anew (readmit admin service add)", method, path)
 	case a.StatusCode/100 != 2:
-		return fmt.Errorf("POST %s: status %d", path, a.StatusCode)
+		return refusal(method, path, a.StatusCode, got)
 	case err != nil:
-		return fmt.Errorf("POST %s: %w", path, err)
+		return fmt.Errorf("%s %s: %w", method, path, err)
 	case out == nil:
 		return nil
 	}
 	if err := json.Unmarshal(got, out); err != nil {
-		return fmt.Errorf("POST %s: the answer is not of the protocol's form: %w", path, err)
+		return fmt.Errorf("%s %s: the answer is not of the protocol's form: %w", method, path, err)
 	}
 	return nil
 }

@@ -188,12 +188,17 @@ func (v *Verifier) floor(h http.Header, began moment) {
 		v.readDate(h, began)
 	}
 	if first {
-		floor := v.clock.now().Add(margin)
-		v.accounts.setFloor(floor)
-		v.keys.mu.Lock()
-		v.keys.ready = floor.Truncate(time.Second).Add(time.Second)
-		v.keys.mu.Unlock()
+		v.refuseOlder()
 	}
+}
+
+// refuseOlder refuses what was issued until now, by whichever node's clock.
+func (v *Verifier) refuseOlder() {
+	floor := v.clock.now().Add(margin)
+	v.accounts.setFloor(floor)
+	v.keys.mu.Lock()
+	defer v.keys.mu.Unlock()
+	v.keys.ready = floor.Truncate(time.Second).Add(time.Second)
 }
 
 // parseKeys reads a JWK set: P-256 keys for tokens, RSA keys of 2048 bits and

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -77,7 +78,7 @@ func (v *Verifier) report(ctx context.Context) {
 			applied[one.jti] = one.at
 		}
 		for wait := firstPause; ; wait = longer(wait) {
-			err := v.call(ctx, pathApplied, callTime, map[string]any{"applied": applied}, nil)
+			err := v.call(ctx, http.MethodPost, pathApplied, callTime, map[string]any{"applied": applied}, nil)
 			if err == nil {
 				break
 			}

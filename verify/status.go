@@ -7,7 +7,7 @@ import (
 
 // Status says how well the signals are followed.
 type Status struct {
-	Ready   bool          `json:"ready"`   // there are keys, signals have been heard of, and tokens issued now are not refused for the start (six seconds before)
+	Ready   bool          `json:"ready"`   // there are keys, signals have been heard of, the account server delivers all that there are, and tokens issued now are not refused for the start, or for signals that were lost (six seconds before)
 	Pushed  bool          `json:"pushed"`  // else polled
 	Stale   time.Duration `json:"stale"`   // since the account server was last known to reach this service; -1: never. A poll is held for up to 25 s, so up to that is quiet, not silence
 	Keys    time.Duration `json:"keys"`    // since the keys were last fetched; -1: never
@@ -68,6 +68,7 @@ func (v *Verifier) Status() Status {
 		}
 		return v.clock.since(at)
 	}
+	off, looked := v.stream.silence() // first: what ends it sets the time of readiness before
 	v.keys.mu.RLock()
 	keys, ready := v.keys.fetched, v.keys.ready
 	v.keys.mu.RUnlock()
@@ -80,6 +81,9 @@ func (v *Verifier) Status() Status {
 	defer v.state.mu.Unlock()
 	s.Stale, s.Lag, s.Applied, s.Error = since(v.state.last), v.state.lag, v.state.applied, v.state.failed
 	s.Refused = v.state.refused
-	s.Ready = !keys.never() && !v.state.last.never() && !v.clock.now().Before(ready)
+	if s.Error == "" {
+		s.Error = off
+	}
+	s.Ready = looked && off == "" && !keys.never() && !v.state.last.never() && !v.clock.now().Before(ready)
 	return s
 }

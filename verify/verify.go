@@ -89,6 +89,7 @@ type Verifier struct {
 	heard    heard
 	reports  reports
 	state    state
+	stream   stream
 }
 
 // New makes a Verifier. It reaches for nothing before Run.
@@ -127,6 +128,7 @@ func New(c Config) (*Verifier, error) {
 	v.keys.fetching = make(chan struct{}, 1)
 	v.accounts.most = c.Entries
 	v.reports.wake = make(chan struct{}, 1)
+	v.stream.doubt = make(chan struct{}, 1)
 	return v, nil
 }
 
@@ -176,6 +178,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { v.keepKeys(ctx) })
 	all.Go(func() { v.report(ctx) })
+	all.Go(func() { v.watch(ctx) })
 	if v.pushToken != nil {
 		all.Go(func() { v.ping(ctx) })
 	} else {

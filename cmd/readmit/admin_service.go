@@ -203,7 +203,7 @@ verify also say when they act on it: "last applied".`,
 					rows = append(rows, []string{"first waiting", firstWaiting(*s.First, now)}, []string{"why", whyWaiting(s)})
 				}
 				table(w, rows...)
-				if s.Parked > 0 {
+				if s.Since > 0 {
 					fmt.Fprintf(w, "\nwhen what keeps it back is mended: readmit admin service resume %s\n", clean(s.Name))
 				}
 			})
@@ -244,6 +244,8 @@ func streamState(s api.AdminService) string {
 	text := s.Status
 	if s.Parked > 0 {
 		text = "parked " + when(s.Parked, time.Now())
+	} else if s.Since > 0 {
+		text += " " + when(s.Since, time.Now())
 	}
 	if s.Why != "" {
 		text += ": " + s.Why

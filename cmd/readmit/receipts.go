@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"readmit.dev/readmit/api"
+	"readmit.dev/readmit/store"
 )
 
 // newReceiptsCommand shows an owner which service has which change.
@@ -19,7 +20,8 @@ func newReceiptsCommand(e *env) *cobra.Command {
 		Short: "Show which services have heard of the account's changes",
 		Long: `Show the account's changes, newest first, and for each service whether it has the
 news: delivered, or applied, where the service says that it acts on it; or since
-when it waits, and why. EPOCH, the number of a change, shows that one alone.`,
+when it waits, and why. Services that hear of no change now, because their stream
+is paused or disabled, are named first. EPOCH, the number of a change, shows that one alone.`,
 		Example: "  readmit receipts\n  readmit receipts 7 --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -48,13 +50,21 @@ when it waits, and why. EPOCH, the number of a change, shows that one alone.`,
 				return err
 			}
 			return e.data(out, func(w io.Writer) {
+				for _, s := range out.Silent {
+					fmt.Fprintln(w, silence(s, a.Now()))
+				}
 				switch {
 				case len(out.Receipts) == 0 && epoch > 0:
 					fmt.Fprintf(w, "no registered service has to hear of change %d\n", epoch)
 					return
-				case len(out.Receipts) == 0:
+				case len(out.Receipts) == 0 && len(out.Silent) == 0:
 					fmt.Fprintln(w, "no registered service has to hear of a change")
 					return
+				case len(out.Receipts) == 0:
+					return
+				}
+				if len(out.Silent) > 0 {
+					fmt.Fprintln(w)
 				}
 				rows := [][]string{{"CHANGE", "WHAT", "WHEN", "SERVICE", "STATE"}}
 				for _, r := range slices.Concat(out.Receipts, older(out)) {
@@ -77,6 +87,18 @@ func older(out api.Receipts) (rest []api.Receipt) {
 		}
 	}
 	return rest
+}
+
+// silence says what a service does not hear.
+func silence(s api.Silent, now time.Time) string {
+	text := s.Service + ": its stream is " + s.Status
+	if s.Since > 0 {
+		text = s.Service + ": its stream was " + s.Status + " " + when(s.Since/1e6, now)
+	}
+	if s.Status == store.StreamPaused {
+		return text + "; changes wait until it is resumed"
+	}
+	return text + "; changes made meanwhile are not kept for it, and it does not hear of them"
 }
 
 // arrival says how far a change has come.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +184,71 @@ func TestRealAccountServer(t *testing.T) {
 		return applied == len(got.Receipts) && applied >= 2*len(all)
 	})
 	change("its session ended", verify.Ended, func() { j.call(api.PathSignOut, api.Signed{Session: j.session}, nil) })
+}
+
+// TestRealSilentStream: a service whose stream was disabled with its own secret
+// says that it hears nothing, and takes none of what was issued meanwhile when
+// it hears again. The owner sees it.
+func TestRealSilentStream(t *testing.T) {
+	server := newReal(t)
+	address, file := free(t), filepath.Join(server.dir, "secret")
+	server.admin("service", "add", "notes", "--audience", "http://"+address, "--secret-file", file, "--poll")
+	p := start(t, server.url(), address, file)
+	eventually(t, 30*time.Second, "signals are heard of", func() bool { return p.status().Ready })
+	j := server.signUp()
+	token := j.token(p.address)
+	p.want(j.who, token, "", "before")
+
+	secret, err := verify.SecretFile(file)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path string, in, out any) {
+		t.Helper()
+		body, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequest(method, server.url()+path, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		a, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		if a.StatusCode != http.StatusOK || json.NewDecoder(a.Body).Decode(out) != nil {
+			t.Fatalf("%s %s: %d", method, path, a.StatusCode)
+		}
+	}
+	var streams []api.Stream
+	ask("GET", api.PathStream, nil, &streams)
+	ask("POST", api.PathStatus, api.StreamStatus{ID: streams[0].ID, Status: "disabled"}, new(api.StreamStatus))
+	server.admin("disable", account)
+	server.admin("enable", account)
+	eventually(t, 5*time.Second, "the service says that it hears nothing", func() bool {
+		s := p.status()
+		return !s.Ready && strings.Contains(s.Error, "disabled")
+	})
+	was := p.status().Stale
+	time.Sleep(time.Second)
+	if s := p.status(); s.Stale < was+900*time.Millisecond {
+		t.Errorf("stale for %s, and a second later for %s", was, s.Stale)
+	}
+	var got api.Receipts
+	j.call(api.PathReceipts, api.ReceiptsRequest{Session: j.session}, &got)
+	if len(got.Silent) != 1 || got.Silent[0].Service != "notes" || got.Silent[0].Status != "disabled" || got.Silent[0].Since == 0 {
+		t.Errorf("the owner is shown %+v", got.Silent)
+	}
+
+	server.admin("service", "resume", "notes")
+	if took := p.refused(j.who, token, verify.Stale); took > 10*time.Second {
+		t.Errorf("refused after %s", took)
+	}
+	eventually(t, 20*time.Second, "the service is ready again", func() bool { s := p.status(); return s.Ready && s.Error == "" })
+	p.want(j.who, j.token(p.address), "", "a fresh token")
 }
 
 // What the example says to who is refused is a problem of this protocol.

@@ -53,6 +53,8 @@ type Server struct {
 	fault   func(http.ResponseWriter, *http.Request) bool
 	states  []string
 	max     int
+	status  string // of the stream
+	events  []string
 }
 
 type signing struct {
@@ -71,7 +73,7 @@ type signal struct{ jti, text string }
 func New(issuer, audience string) *Server {
 	s := &Server{
 		Audience: audience, Now: time.Now, Hold: 25 * time.Second, issuer: issuer, changed: make(chan struct{}),
-		applied: map[string]time.Time{}, refused: map[string]string{}, asked: map[string]int{},
+		applied: map[string]time.Time{}, refused: map[string]string{}, asked: map[string]int{}, status: "enabled", events: events(),
 	}
 	s.Rotate()
 	s.signals = []rsaKey{{"signals", signalKey()}}
@@ -86,6 +88,22 @@ var signalKey = sync.OnceValue(func() *rsa.PrivateKey {
 	}
 	return k
 })
+
+func events() []string {
+	return []string{SessionRevoked, CredentialChange, AccountDisabled, AccountEnabled}
+}
+
+// SetStream gives the stream a status, and delivers those types of events, or
+// all where none is named. What is raised while it is disabled, or is of
+// another type, is lost.
+func (s *Server) SetStream(status string, delivered ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status, s.events = status, delivered; len(delivered) == 0 {
+		s.events = events()
+	}
+	s.tell()
+}
 
 // SetIssuer is for a server whose address is known only when it listens.
 func (s *Server) SetIssuer(issuer string) {
@@ -242,7 +260,16 @@ func (s *Server) EndSession(p *Person, epoch int64) (jti, text string) {
 func (s *Server) Send(claims map[string]any) (jti, text string) {
 	jti, _ = claims["jti"].(string)
 	text = s.SignSet(map[string]any{"typ": "secevent+jwt"}, claims)
-	s.Hand(jti, text)
+	kinds, _ := claims["events"].(map[string]any)
+	s.mu.Lock()
+	lost := s.status == "disabled"
+	for kind := range kinds {
+		lost = lost || slices.Contains(events(), kind) && !slices.Contains(s.events, kind)
+	}
+	s.mu.Unlock()
+	if !lost {
+		s.Hand(jti, text)
+	}
 	return jti, text
 }
 
@@ -310,8 +337,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.keys(w, r)
 		return
 	}
-	if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer "+Secret {
+	if r.Header.Get("Authorization") != "Bearer "+Secret {
 		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.Method == http.MethodGet {
+		s.stream(w, r)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -335,6 +366,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.states = append(s.states, in.State)
 		s.mu.Unlock()
 		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// stream tells of the stream and its status.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.URL.Path {
+	case "/ssf/stream":
+		json.NewEncoder(w).Encode([]map[string]any{{"stream_id": "1", "events_supported": events(), "events_delivered": s.events}})
+	case "/ssf/status":
+		json.NewEncoder(w).Encode(map[string]string{"stream_id": "1", "status": s.status})
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
@@ -398,9 +443,15 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, body []byte) {
 		for _, one := range out {
 			sets[one.jti] = one.text
 		}
-		more, changed, fault := len(s.waiting) > len(out), s.changed, s.fault
+		more, changed, fault, status := len(s.waiting) > len(out), s.changed, s.fault, s.status
 		s.mu.Unlock()
 		if fault != nil && fault(w, r) {
+			return
+		}
+		if status != "enabled" {
+			s.date(w)
+			w.WriteHeader(http.StatusConflict)
+			json.NewEncoder(w).Encode(map[string]string{"detail": "The stream is " + status + "."})
 			return
 		}
 		if len(sets) > 0 || over {
