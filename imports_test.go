@@ -92,7 +92,7 @@ var allowed = []struct {
 	{"passkey/virtual", ""},
 	{"faults", "agent api cause code device doctor identifier opaque passkey/virtual policy resident store/postgres/pgtest"},
 	{"faults/matrix", "agent api cause code device doctor faults identifier opaque passkey/virtual policy resident store/postgres/pgtest"},
-	{"bench", "agent api cause code device lockout opaque policy resident store/postgres/pgtest"},
+	{"bench", "agent api cause code device lockout opaque policy resident store/postgres/pgtest verify verify/verifytest"},
 	{"torture", "agent api cause code device doctor faults identifier lockout opaque passkey/virtual policy resident store/postgres/pgtest"},
 }
 

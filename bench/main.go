@@ -192,6 +192,7 @@ var parts = []part{
 	{"spread", (*bench).partSpread},
 	{"nodes", (*bench).partNodes},
 	{"scale", (*bench).partScale},
+	{"verify", (*bench).partVerify},
 	{"size", (*bench).partSize},
 }
 
