@@ -22,31 +22,58 @@ const (
 	probed = 5000
 	// flat is by how much the large store may be slower than the small one.
 	flat = 1.5
-	// opened is how many starts are timed; the one in the middle counts.
+	// opened is how many starts of each are timed; the one in the middle counts.
 	opened = 5
 )
 
-// sized is what is measured of a store of one size.
+// sized is a store of one size, and what is measured of it.
 type sized struct {
-	signIn, start float64 // ms: 99 % of sign-ins, the start in the middle
-	bytes         float64 // an account's share of the database
+	data    string
+	people  []*person
+	bytes   float64   // an account's share of the database
+	starts  []float64 // ms each
+	signIns []float64 // ms each
 }
 
-// partSize holds a store of very many accounts against one of few.
+// partSize holds a store of very many accounts against one of few. Both are
+// measured in turn, so that what else the machine does is in both figures.
 func (b *bench) partSize() error {
 	small, err := b.sized("few", few, few)
 	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(small.data)
 	large, err := b.sized("many", probed, b.size)
 	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(large.data)
+	both := []*sized{small, large}
+	for range opened {
+		for _, one := range both {
+			s, took, err := launch(b.binary, one.data, b.cores)
+			if err != nil {
+				return err
+			}
+			if err := s.stop(); err != nil {
+				return err
+			}
+			one.starts = append(one.starts, ms(took))
+		}
+	}
+	if err := b.inTurn(both); err != nil {
+		return err
+	}
+	for _, one := range both {
+		slices.Sort(one.starts)
+		slices.Sort(one.signIns)
+	}
+	at := func(all []float64, percent int) float64 { return all[(len(all)-1)*percent/100] }
 	many := fmt.Sprintf("%d accounts", b.size)
-	b.below(many+": a sign-in, 99 %, against "+fmt.Sprint(few), flat, large.signIn/small.signIn, "times",
-		fmt.Sprintf("%.1f ms and %.1f ms, one at a time", large.signIn, small.signIn))
-	b.below(many+": start, against "+fmt.Sprint(few), flat, large.start/small.start, "times",
-		fmt.Sprintf("%.0f ms and %.0f ms", large.start, small.start))
+	b.below(many+": a sign-in, 99 %, against "+fmt.Sprint(few), flat, at(large.signIns, 99)/at(small.signIns, 99), "times",
+		fmt.Sprintf("%.1f ms and %.1f ms, in the middle %.1f ms and %.1f ms; one at a time, in turn", at(large.signIns, 99), at(small.signIns, 99), at(large.signIns, 50), at(small.signIns, 50)))
+	b.below(many+": start, against "+fmt.Sprint(few), flat, at(large.starts, 50)/at(small.starts, 50), "times",
+		fmt.Sprintf("%.0f ms and %.0f ms, the one in the middle of %d in turn", at(large.starts, 50), at(small.starts, 50), opened))
 	b.rows = append(b.rows, row{
 		What: many + ": bytes an account", Wanted: "said", Measured: large.bytes, Unit: "B", Good: true,
 		Note: "with one device, one session and what a sign-up leaves in the ledger; rows added in the order of their keys",
@@ -54,71 +81,65 @@ func (b *bench) partSize() error {
 	return nil
 }
 
-// sized makes a store with real people and copies of them, and measures it.
-func (b *bench) sized(name string, real, all int) (out sized, err error) {
-	data := filepath.Join(b.data, name)
-	defer os.RemoveAll(data)
-	s, _, err := launch(b.binary, data, b.cores)
+// sized makes a store with real people and copies of them.
+func (b *bench) sized(name string, real, all int) (out *sized, err error) {
+	out = &sized{data: filepath.Join(b.data, name)}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(out.data)
+		}
+	}()
+	s, _, err := launch(b.binary, out.data, b.cores)
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
 	fmt.Fprintf(b.log, "bench: %s: %d people sign up\n", name, real)
-	people, err := signUps(s.address, nil, real)
+	out.people, err = signUps(s.address, nil, real)
+	if err := errors.Join(err, s.stop()); err != nil {
+		return out, err
+	}
+	if all <= real {
+		return out, nil
+	}
+	before, err := weight(out.data)
 	if err != nil {
 		return out, err
 	}
-	if err := s.stop(); err != nil {
+	if err := b.copies(out.data, all-real); err != nil {
 		return out, err
 	}
-	before, err := weight(data)
-	if err != nil {
-		return out, err
-	}
-	if all > real {
-		if err := b.copies(data, all-real); err != nil {
-			return out, err
-		}
-		after, err := weight(data)
-		if err != nil {
-			return out, err
-		}
-		out.bytes = float64(after-before) / float64(all-real)
-	}
-	starts := make([]float64, opened)
-	for i := range starts {
-		var took time.Duration
-		next, took, err := launch(b.binary, data, b.cores)
-		if err != nil {
-			return out, err
-		}
-		s, starts[i] = next, ms(took)
-		if i < opened-1 {
-			if err := s.stop(); err != nil {
-				return out, err
-			}
-		}
-	}
-	slices.Sort(starts)
-	out.start = starts[opened/2]
+	after, err := weight(out.data)
+	out.bytes = float64(after-before) / float64(all-real)
+	return out, err
+}
 
-	c, err := dial(s.address)
-	if err != nil {
-		return out, err
-	}
-	defer c.close()
-	var took []float64
-	for n := range probed {
-		p := people[n%len(people)]
-		began := time.Now()
-		if err := p.signIn(c); err != nil {
-			return out, err
+// inTurn times sign-ins at each store, one at a time, now at one and now at the
+// other.
+func (b *bench) inTurn(stores []*sized) error {
+	conns := make([]*conn, len(stores))
+	for i, one := range stores {
+		s, _, err := launch(b.binary, one.data, b.cores)
+		if err != nil {
+			return err
 		}
-		took = append(took, ms(time.Since(began)))
+		defer s.stop()
+		if conns[i], err = dial(s.address); err != nil {
+			return err
+		}
+		defer conns[i].close()
 	}
-	slices.Sort(took)
-	out.signIn = took[len(took)*99/100]
-	return out, nil
+	for n := range probed {
+		for i := range stores {
+			i = (i + n) % len(stores) // neither is always the second
+			p := stores[i].people[n%len(stores[i].people)]
+			began := time.Now()
+			if err := p.signIn(conns[i]); err != nil {
+				return err
+			}
+			stores[i].signIns = append(stores[i].signIns, ms(time.Since(began)))
+		}
+	}
+	return nil
 }
 
 // weight is the size of a database whose server has stopped.
