@@ -7,8 +7,8 @@ import (
 )
 
 // listenAdmin makes the operator's socket. Windows has no peer credentials on
-// unix sockets: the access rights of the data folder, which only its user and
-// administrators have, are what protects it (docs/security.md).
+// unix sockets, and files there no mode: what protects it is who may open files
+// of the data folder, which is up to whoever has made that (docs/security.md).
 func listenAdmin(path string) (net.Listener, error) {
 	os.Remove(path)
 	l, err := net.Listen("unix", path)
