@@ -68,14 +68,14 @@ func TestOneCommand(t *testing.T) {
 	}
 }
 
-// all are the commands, without those that cobra adds.
+// all are the commands, without the help that cobra adds.
 func all() []*cobra.Command {
 	var out []*cobra.Command
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		out = append(out, c)
 		for _, s := range c.Commands() {
-			if s.Name() != "help" && s.Name() != "completion" {
+			if s.Name() != "help" {
 				walk(s)
 			}
 		}

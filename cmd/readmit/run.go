@@ -111,6 +111,7 @@ A device keeps its state in the folder READMIT_HOME.`,
 	}
 	if whole {
 		root.InitDefaultCompletionCmd()
+		exemplify(root)
 	}
 	for _, c := range append(root.Commands(), root) {
 		if !c.Runnable() {
@@ -118,6 +119,27 @@ A device keeps its state in the folder READMIT_HOME.`,
 		}
 	}
 	return root
+}
+
+// exemplify gives examples to the commands for completion, which come without.
+func exemplify(root *cobra.Command) {
+	into := map[string]string{
+		"bash":       "> ~/.local/share/bash-completion/completions/readmit",
+		"zsh":        "> ~/.zfunc/_readmit",
+		"fish":       "> ~/.config/fish/completions/readmit.fish",
+		"powershell": ">> $PROFILE",
+	}
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Example = "  readmit completion bash " + into["bash"]
+		for _, shell := range c.Commands() {
+			if file := into[shell.Name()]; file != "" {
+				shell.Example = "  " + shell.CommandPath() + " " + file
+			}
+		}
+	}
 }
 
 // group completes a command that only holds others: alone it shows its help,
