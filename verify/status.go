@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -68,7 +69,7 @@ func (v *Verifier) Status() Status {
 		}
 		return v.clock.since(at)
 	}
-	off, looked := v.stream.silence() // first: what ends it sets the time of readiness before
+	whole, why := v.stream.whole() // first: what ends it sets the time of readiness before
 	v.keys.mu.RLock()
 	keys, ready := v.keys.fetched, v.keys.ready
 	v.keys.mu.RUnlock()
@@ -81,9 +82,7 @@ func (v *Verifier) Status() Status {
 	defer v.state.mu.Unlock()
 	s.Stale, s.Lag, s.Applied, s.Error = since(v.state.last), v.state.lag, v.state.applied, v.state.failed
 	s.Refused = v.state.refused
-	if s.Error == "" {
-		s.Error = off
-	}
-	s.Ready = looked && off == "" && !keys.never() && !v.state.last.never() && !v.clock.now().Before(ready)
+	s.Error = cmp.Or(s.Error, why)
+	s.Ready = whole && !keys.never() && !v.state.last.never() && !v.clock.now().Before(ready)
 	return s
 }

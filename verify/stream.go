@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,15 @@ type stream struct {
 	off    string // why signals do not come, or not all; empty: they do
 	mute   bool   // none come: polls are refused
 	lost   bool   // some were not kept for this service
+	failed string // the last look, where it failed
 }
 
-// silence says why signals do not come, and whether that is known at all.
-func (s *stream) silence() (off string, looked bool) {
+// whole reports whether all signals are known to come; where they are not, or a
+// look has failed, it says why.
+func (s *stream) whole() (whole bool, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.off, s.looked
+	return s.looked && s.off == "", cmp.Or(s.off, s.failed)
 }
 
 // doubted is told of each poll whether it was refused. Where that is not what is
@@ -52,6 +55,12 @@ func (s *stream) doubted(refused bool) {
 	}
 }
 
+func (s *stream) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err.Error()
+}
+
 // watch looks at the stream from time to time.
 func (v *Verifier) watch(ctx context.Context) {
 	for wait := firstPause; ctx.Err() == nil; {
@@ -59,6 +68,7 @@ func (v *Verifier) watch(ctx context.Context) {
 		if err := v.look(ctx); err == nil {
 			wait = firstPause
 		} else if ctx.Err() == nil {
+			v.stream.fails(err)
 			v.fails(pathStream, err)
 			wait = longer(wait)
 			next = wait
@@ -128,7 +138,7 @@ func (v *Verifier) found(off string, mute, lost bool) {
 	v.stream.mu.Lock()
 	before := v.stream.off
 	again := off == "" && v.stream.lost
-	v.stream.looked, v.stream.off, v.stream.mute = true, off, mute
+	v.stream.looked, v.stream.off, v.stream.mute, v.stream.failed = true, off, mute, ""
 	v.stream.lost = off != "" && (v.stream.lost || lost)
 	if again {
 		v.refuseOlder() // before anybody reads that all is well

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,29 @@ func TestStartWithASilentStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What cannot be read of the stream is told, though polls are answered.
+func TestStreamThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, server: verifytest.New(issuer, service)}
+		w.server.Fault(func(rw http.ResponseWriter, r *http.Request) bool {
+			return r.Method == http.MethodGet && r.URL.Path == pathStatus && down(rw, r)
+		})
+		w.start(config(w.server))
+		defer func() { w.stop() }()
+		for range 600 { // also between an answered poll and the next look
+			time.Sleep(100 * time.Millisecond)
+			if s := w.v.Status(); s.Ready || s.Stale > 26*time.Second || !strings.Contains(s.Error, "502") {
+				t.Fatalf("%+v", s)
+			}
+		}
+		w.server.Fault(nil)
+		time.Sleep(2 * lastPause)
+		if s := w.v.Status(); !s.Ready || s.Error != "" {
+			t.Errorf("when it can be read: %+v", s)
+		}
+	})
 }
 
 // A stream that leaves out types of events answers polls like any other.
