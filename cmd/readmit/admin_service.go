@@ -223,6 +223,8 @@ func firstWaiting(r api.AdminWaiting, now time.Time) string {
 // whyWaiting says what keeps the first change back.
 func whyWaiting(s api.AdminServiceState) string {
 	switch {
+	case s.Since > 0 && s.Parked == 0:
+		return "the stream is " + s.Status
 	case s.Push == "" && s.Parked == 0:
 		return "the service polls, and has not taken it"
 	case s.First.Tries == 0 && s.First.Why == "":

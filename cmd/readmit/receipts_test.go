@@ -21,4 +21,8 @@ func TestSilence(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
+	of := api.AdminServiceState{AdminService: api.AdminService{Status: "paused", Since: 1}, First: &api.AdminWaiting{}}
+	if got := whyWaiting(of); got != "the stream is paused" {
+		t.Errorf("what waits for a paused stream: %s", got)
+	}
 }
