@@ -53,7 +53,7 @@ type commandFunc = func(ts *testscript.TestScript, neg bool, args []string)
 //	disk full|free                             whether the server's files can grow
 //	serve FLAGS                                a server that must not start, with !
 //	newer DATABASE                             a newer server has changed the schema of this database
-//	database new|gone|read-only|slow|right     a PostgreSQL for the server: see database.go
+//	database new|gone|read-only|slow|right|plant FILE     a PostgreSQL for the server: see database.go
 //	shop DEVICE [METHOD]                       the device calls the example service; the answer goes to the file answer
 //	with FILE METHOD                           the same with headers that were kept
 //	service start|stop NAME                    the example service on $SHOP, with the credentials of NAME.secret
@@ -100,6 +100,7 @@ func (w *world) readmit(ts *testscript.TestScript, on string, neg bool, args ...
 
 func (w *world) run(ts *testscript.TestScript, neg bool, program string, args ...string) {
 	err := ts.Exec(program, args...)
+	w.said.Write([]byte(ts.ReadFile("stderr")))
 	w.code = 0
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		w.code = exit.ExitCode()

@@ -1,12 +1,14 @@
 package faults
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,6 +67,7 @@ const slowness = 8 * time.Second
 //	read-only   as a standby that was not promoted: sessions begin anew, and write nothing
 //	slow        each answer comes too late
 //	right       it is well again
+//	plant FILE  what the file holds stands in a device's name, and in an account's record
 func (w *world) database(ts *testscript.TestScript, _ bool, args []string) {
 	if args[0] == "new" {
 		c, name, err := w.databases.new()
@@ -91,8 +94,13 @@ func (w *world) database(ts *testscript.TestScript, _ bool, args []string) {
 	case "right":
 		w.db.between.right()
 		ts.Check(w.db.readOnly("off"))
+	case "plant":
+		planted := hex.EncodeToString([]byte(strings.TrimSpace(ts.ReadFile(args[1]))))
+		ts.Check(w.db.cluster.Exec(w.db.name,
+			`UPDATE devices SET name = convert_from('\x`+planted+`', 'UTF8')`,
+			`UPDATE subjects SET record = record || '\x`+planted+`' WHERE ghost = 0`))
 	default:
-		ts.Fatalf("database new, gone, read-only, slow or right")
+		ts.Fatalf("database new, gone, read-only, slow, right or plant")
 	}
 }
 

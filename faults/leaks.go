@@ -2,16 +2,22 @@ package faults
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +27,10 @@ import (
 )
 
 // leaks looks for secrets in all that the server leaves behind: its log, its
-// data and what others see of its process. Secrets are the passwords, what the
-// devices' homes hold, and the arguments; each in the forms it could be kept in.
+// data, a backup of them, and what others see of its process; and in what commands
+// wrote on standard error. Secrets are the
+// passwords, what the devices' homes hold, and the arguments; each in the forms it
+// could be kept in. What was found goes to the file found.
 func (w *world) leaks(ts *testscript.TestScript, neg bool, args []string) {
 	secrets := map[string][]byte{}
 	for name, p := range passwords {
@@ -30,6 +38,9 @@ func (w *world) leaks(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for i, a := range args {
 		secrets["argument "+strconv.Itoa(i+1)] = []byte(a)
+		if bare := strings.ReplaceAll(a, "-", ""); bare != a { // what people type is read without
+			secrets["argument "+strconv.Itoa(i+1)+" without hyphens"] = []byte(bare)
+		}
 	}
 	for _, d := range devices {
 		ts.Check(w.secretsOf(d, secrets))
@@ -58,6 +69,9 @@ func (w *world) leaks(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
+	slices.Sort(found)
+	_, err = w.write("found", []byte(strings.Join(found, "\n")+"\n"))
+	ts.Check(err)
 	if neg != (len(found) > 0) {
 		ts.Fatalf("%d secrets in %d places; found: %s", len(secrets), len(places), strings.Join(found, "; "))
 	}
@@ -119,7 +133,7 @@ func (w *world) secretsOf(d string, secrets map[string][]byte) error {
 
 // behind is all that the server leaves for others to see.
 func (w *world) behind() (map[string][]byte, error) {
-	places := map[string][]byte{"the log": []byte(w.log.String())}
+	places := map[string][]byte{"the log": []byte(w.log.String()), "what commands said of errors": []byte(w.said.String())}
 	err := filepath.WalkDir(w.data(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -130,6 +144,17 @@ func (w *world) behind() (map[string][]byte, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if w.db != nil {
+		if err := w.db.dump(places); err != nil {
+			return nil, err
+		}
+	}
+	// Of a database that nobody serves there is none.
+	if w.process != nil || w.db == nil {
+		if err := w.backup(places); err != nil {
+			return nil, err
+		}
 	}
 	if w.process != nil && runtime.GOOS == "linux" {
 		for _, f := range []string{"cmdline", "environ"} {
@@ -142,6 +167,69 @@ func (w *world) behind() (map[string][]byte, error) {
 		}
 	}
 	return places, nil
+}
+
+// dump adds what the database holds.
+func (d *database) dump(places map[string][]byte) error {
+	tables, err := d.cluster.Dump(d.name)
+	if err != nil {
+		return err
+	}
+	if len(tables["subjects"]) == 0 {
+		return fmt.Errorf("no accounts were read from the database, of %d tables", len(tables))
+	}
+	for name, rows := range tables {
+		places["the table "+name] = rows
+	}
+	return nil
+}
+
+// backup adds a backup: its lines, and what they hold in base64.
+func (w *world) backup(places map[string][]byte) error {
+	file := filepath.Join(w.dir, "leaks.gz")
+	c := exec.Command(filepath.Join(w.bin, "readmit"), "admin", "--data", w.data(), "backup", file)
+	c.Env = environ()
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("a backup: %w: %s", err, out)
+	}
+	defer os.Remove(file)
+	packed, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	zip, err := gzip.NewReader(packed)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(zip)
+	if err != nil {
+		return err
+	}
+	var values []byte
+	for line := range bytes.Lines(text) {
+		var row []any
+		if json.Unmarshal(line, &row) != nil {
+			continue // of the table, not of a row
+		}
+		for _, v := range row {
+			octets, ok := v.([]any)
+			if !ok || len(octets) != 1 {
+				continue
+			}
+			written, _ := octets[0].(string)
+			b, err := base64.StdEncoding.DecodeString(written)
+			if err != nil {
+				return fmt.Errorf("a backup: %w", err)
+			}
+			values = append(append(values, b...), 0)
+		}
+	}
+	if len(values) == 0 {
+		return errors.New("no rows were read from a backup")
+	}
+	places["the backup's lines"], places["the backup's octets"] = text, values
+	return nil
 }
 
 // lines writes words into a file, each on a line of its own: what a person types.

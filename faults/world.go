@@ -25,6 +25,7 @@ type world struct {
 	address string // what devices connect to
 	process *exec.Cmd
 	log     output
+	said    output   // what commands wrote on standard error
 	mailed  output   // what it wrote for the account's addresses
 	read    int      // how much of that a script has read
 	code    int      // the last exit code

@@ -4,6 +4,7 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -297,4 +298,33 @@ func (c *Cluster) Exec(database string, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// Dump is every row of every table of a database, by table, in the database's
+// binary form: texts and octets stand in it as they are.
+func (c *Cluster) Dump(database string) (map[string][]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.URL(database))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+	if err != nil {
+		return nil, err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]byte{}
+	for _, t := range tables {
+		var b bytes.Buffer
+		if _, err := conn.PgConn().CopyTo(ctx, &b, "COPY "+pgx.Identifier{t}.Sanitize()+" TO STDOUT (FORMAT binary)"); err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		all[t] = b.Bytes()
+	}
+	return all, nil
 }
