@@ -170,9 +170,18 @@ func (c *crowd) haltedOnce(ctx context.Context, f *fleet, s *shop, seen *answers
 // concern makes a person, and gets tokens that a change will end, one for a
 // service where it is named.
 func (c *crowd) concern(ctx context.Context, kind, service string) (*concerned, error) {
-	p := &concerned{person: c.join(), kind: kind}
-	if err := p.signUp(ctx); err != nil {
-		return nil, err
+	p := &concerned{kind: kind}
+	for tries := 1; ; tries++ {
+		p.person = c.join()
+		err := p.signUp(ctx)
+		if err == nil {
+			break
+		}
+		// Identifiers share the counters of strangers, so somebody else's guesses
+		// may have used up this one's.
+		if busy := new(api.Problem); tries == 5 || !errors.As(err, &busy) || busy.Code != api.TooMany {
+			return nil, err
+		}
 	}
 	p.key, p.session = p.first, p.in.Session
 	if kind == ofRemoval {
