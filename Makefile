@@ -72,7 +72,7 @@ bench: build
 	$(GO) run ./bench -readmit bin/readmit
 
 torture: deps build
-	$(GO) run ./torture -readmit bin/readmit -rounds 100
+	$(GO) run ./torture -readmit bin/readmit -rounds 100 -previous history
 
 clean:
 	rm -rf bin web/static/dist

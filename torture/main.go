@@ -11,7 +11,8 @@
 //	nodes   kill -9 nodes while people sign in; accounts have histories while
 //	        nodes are killed and stopped and the database is lost
 //	halted  SIGSTOP of a node and a service, changes elsewhere, SIGCONT
-//	upgrade from the version before, node by node, where -previous names one
+//	upgrade from the version before, node by node, where -previous names one, or
+//	        says history and the clone has it
 //	answer  kill -9 a device between the server's answer and its writing down
 package main
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	failovers := flags.Int("failovers", 5, "how often to lose the database")
 	signIns := flags.Int("sign-ins", 10_000, "how many sign-ins while nodes are killed")
 	halts := flags.Int("halts", 10, "how often to stop a node and a service")
-	previous := flags.String("previous", "", "a `program` of the version before, for the part upgrade")
+	previous := flags.String("previous", "", "a `program` of the version before, for the part upgrade; history: built from the clone's")
 	only := flags.String("only", "", "only the part of this `name`")
 	if flags.Parse(args) != nil {
 		return 2

@@ -15,6 +15,18 @@ import (
 // other, while people use them: nothing acknowledged is lost, nobody is refused
 // for it, and while both versions run, what changes at one ends at the other.
 func (t *torture) upgrade(ctx context.Context, before string) (string, error) {
+	if before == fromHistory {
+		dir, err := os.MkdirTemp("", "readmit-torture-*")
+		if err != nil {
+			return "", err
+		}
+		defer os.RemoveAll(dir)
+		if before, err = previous(ctx, dir); errors.Is(err, errNoHistory) {
+			return "left out: " + err.Error(), nil
+		} else if err != nil {
+			return "", err
+		}
+	}
 	before, err := filepath.Abs(before)
 	if err == nil {
 		_, err = os.Stat(before)
