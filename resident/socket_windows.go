@@ -44,8 +44,54 @@ func listen(h agent.Home) (net.Listener, error) {
 	return winio.ListenPipe(pipeOf(h), &winio.PipeConfig{SecurityDescriptor: fmt.Sprintf("O:%[1]sD:P(D;;GA;;;NU)(A;;GA;;;%[1]s)", sid)})
 }
 
-// sameUser has nothing to add to the pipe's own list of who may open it.
-func sameUser(net.Conn) error { return nil }
+// sameUser refuses a process of which the system says that it runs as another
+// user: one that was handed the pipe, or may open what it likes. Of some the
+// system says nothing to this user; for them the pipe's own list stands, which
+// the system has held against them when they opened it.
+func sameUser(c net.Conn) error {
+	f, ok := c.(interface{ Fd() uintptr })
+	if !ok {
+		return errors.New("a pipe without a handle")
+	}
+	var pid uint32
+	if err := windows.GetNamedPipeClientProcessId(windows.Handle(f.Fd()), &pid); err != nil {
+		return err
+	}
+	runs, err := userOf(pid)
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+		return nil
+	}
+	if err != nil { // it has ended
+		return err
+	}
+	sid, err := me()
+	if err != nil {
+		return err
+	}
+	if !runs.Equals(sid) {
+		return errors.New("the program is another user's")
+	}
+	return nil
+}
+
+// userOf is who a process runs as.
+func userOf(pid uint32) (*windows.SID, error) {
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
+	if err != nil {
+		return nil, err
+	}
+	defer windows.CloseHandle(process)
+	var token windows.Token
+	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
+		return nil, err
+	}
+	defer token.Close()
+	user, err := token.GetTokenUser()
+	if err != nil {
+		return nil, err
+	}
+	return user.User.Sid, nil
+}
 
 func dial(ctx context.Context, h agent.Home) (net.Conn, error) {
 	c, err := winio.DialPipeContext(ctx, pipeOf(h))
