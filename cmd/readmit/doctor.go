@@ -43,7 +43,8 @@ folder or file of a client elsewhere, such as a container's volume. With
 
 With --fix, make the repairs this device can make itself. Each is shown before
 it is done, and asked about (--yes answers for you); nothing is destroyed, and
-"readmit undo" takes it back. --dry-run shows the repairs and makes none.
+"readmit undo" takes it back. --dry-run shows the repairs and makes none. An agent
+that should run and does not is started where nothing else is wrong.
 
 Exit codes: 0 nothing is wrong, 1 something is, 3 the server could not be asked,
 4 a person has to go on (the command is printed).`,
@@ -61,7 +62,7 @@ Exit codes: 0 nothing is wrong, 1 something is, 3 the server could not be asked,
 			if err != nil {
 				return err
 			}
-			d := &doctoring{e: e, agent: a, flags: f, journal: e.journal(a)}
+			d := &doctoring{e: e, agent: a, flags: f, journal: e.journal(a), in: bufio.NewReader(e.stdin)}
 			return d.run(cmd.Context())
 		},
 	}
@@ -116,6 +117,7 @@ type doctoring struct {
 	agent    *agent.Agent
 	flags    doctorFlags
 	journal  *doctor.Journal
+	in       *bufio.Reader // what a person types
 	made     []made
 	declined []doctor.Declined
 
@@ -247,7 +249,6 @@ func (d *doctoring) conclude(outcomes []outcome) error {
 // repair shows each repair and makes it.
 func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []string, err error) {
 	e := d.e
-	in := bufio.NewReader(e.stdin)
 	for _, r := range plan {
 		m := toldOf(r)
 		if !e.json {
@@ -260,19 +261,8 @@ func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []s
 		if d.unwritable != nil {
 			return nil, d.unwritable
 		}
-		if !d.flags.yes {
-			if !terminal(e.stdin) {
-				return nil, exitError{misused, "a repair is not made without asking, and there is no terminal to ask at", "say --yes, or --dry-run to see it only"}
-			}
-			fmt.Fprint(e.stderr, "make it? [y/N] ")
-			answer, err := typed(ctx, func() (string, error) { return in.ReadString('\n') })
-			if ctx.Err() != nil {
-				return nil, err
-			}
-			// No answer is no.
-			if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-				return nil, exitError{failed, "nothing was changed", ""}
-			}
+		if err := d.may(ctx); err != nil {
+			return nil, err
 		}
 		entry, err := d.apply(ctx, r)
 		if err != nil {
@@ -294,6 +284,26 @@ func (d *doctoring) repair(ctx context.Context, plan []doctor.Repair) (guide []s
 		}
 	}
 	return guide, nil
+}
+
+// may asks a person, unless --yes has answered.
+func (d *doctoring) may(ctx context.Context) error {
+	if d.flags.yes {
+		return nil
+	}
+	if !terminal(d.e.stdin) {
+		return exitError{misused, "a repair is not made without asking, and there is no terminal to ask at", "say --yes, or --dry-run to see it only"}
+	}
+	fmt.Fprint(d.e.stderr, "make it? [y/N] ")
+	answer, err := typed(ctx, func() (string, error) { return d.in.ReadString('\n') })
+	if ctx.Err() != nil {
+		return err
+	}
+	// No answer is no.
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return exitError{failed, "nothing was changed", ""}
+	}
+	return nil
 }
 
 // toldOf is a repair for programs, before it is made.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/doctor"
 	"readmit.dev/readmit/doctor/account"
 	"readmit.dev/readmit/doctor/host"
 )
@@ -40,6 +41,20 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 			}
 		}
 	}
+	if d.shows() && onlyAgent(ex) {
+		if !d.e.json {
+			d.tellAccount(ex)
+		}
+		if err := d.startAgent(ctx); err != nil {
+			return outcome{}, err
+		}
+		repaired = true
+		if d.fixes() {
+			if ex, err = x.Examine(ctx, quiet{}); err != nil {
+				return outcome{}, err
+			}
+		}
+	}
 	if d.fixes() && len(ex.Behind) > 0 {
 		if ex, err = d.await(ctx, x, ex); err != nil {
 			return outcome{}, err
@@ -62,6 +77,44 @@ func (d *doctoring) account(ctx context.Context, x *account.Examiner) (outcome, 
 		fmt.Fprintln(d.e.stdout, "nothing is wrong: this device is signed in to", clean(ex.Account))
 	}
 	return o, nil
+}
+
+// onlyAgent reports whether nothing is wrong but that the agent does not run.
+// Beside another cause it would only stop again.
+func onlyAgent(ex *account.Examination) bool {
+	return len(ex.Findings) == 1 && ex.Findings[0].Cause == "agent-stopped"
+}
+
+// startAgent starts the agent as a repair. It changes no file, so there is no
+// entry in the journal: what takes it back is to stop the agent.
+func (d *doctoring) startAgent(ctx context.Context) error {
+	r := doctor.Repair{Cause: "agent-stopped", Do: "Start the agent.", Start: []string{theAgent}}
+	m := toldOf(r)
+	if !d.e.json {
+		d.show(r)
+	}
+	if !d.fixes() {
+		d.made = append(d.made, m)
+		return nil
+	}
+	if d.unwritable != nil {
+		return d.unwritable
+	}
+	if err := d.may(ctx); err != nil {
+		return err
+	}
+	if err := d.e.launch(d.agent); err != nil {
+		return exitError{failed, "the agent did not start: " + err.Error(), "run it in the foreground to see why: readmit agent"}
+	}
+	m.Undo = []string{"readmit", "agent", "stop"}
+	m.Unstarted = d.e.await(d.agent, doctor.Entry{Start: r.Start})
+	d.made = append(d.made, m)
+	if len(m.Unstarted) > 0 {
+		d.e.note("the agent was started and does not answer; run it in the foreground to see why: readmit agent")
+	} else if !d.e.json {
+		fmt.Fprintln(d.e.stdout, "done; to take it back: readmit agent stop")
+	}
+	return nil
 }
 
 // await waits for services that have not taken a change yet, and examines anew.

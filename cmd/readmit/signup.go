@@ -11,6 +11,8 @@ import (
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/resident"
 )
 
 // deviceName is what this device is called unless its person says otherwise.
@@ -146,5 +148,22 @@ func (e *env) signedIn(a *agent.Agent, text string) error {
 	if err != nil {
 		return err
 	}
-	return e.data(state{id.Account, id.Server, id.Name, true, api.Protocol}, func(w io.Writer) { fmt.Fprintln(w, clean(text)) })
+	if err := e.data(state{id.Account, id.Server, id.Name, true, api.Protocol}, func(w io.Writer) { fmt.Fprintln(w, clean(text)) }); err != nil {
+		return err
+	}
+	e.agentAgain(a)
+	return nil
+}
+
+// agentAgain starts an agent that gave up: what it was refused for has ended with
+// the sign-in. That it does not start is no fault of the sign-in.
+func (e *env) agentAgain(a *agent.Agent) {
+	if state, _ := resident.Look(e.ctx, a.Home); state != resident.GaveUp {
+		return
+	}
+	if err := e.launch(a); err == nil && len(e.await(a, doctor.Entry{Start: []string{theAgent}})) == 0 {
+		e.note("the agent, which had given up, runs again")
+		return
+	}
+	e.note("the agent had given up; start it again: readmit agent start")
 }
