@@ -143,3 +143,37 @@ func TestUnacknowledgedIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// A machine that wakes has a stream that may be dead without knowing: what was
+// asked meanwhile comes by another one, opened at once. The agent is wired as it
+// runs; only the clocks and the account server are the test's.
+func TestRequestsAtWakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, k := newWorld()
+		var shown []string
+		r := &Resident{
+			Agent: &agent.Agent{Now: time.Now}, Tell: func(title, text string) { t.Errorf("told %s: %s", title, text) }, Say: func(string) {},
+			Asked: func(q api.Request) { shown = append(shown, q.ID) },
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		r.prepare(ctx, &all)
+		s := &asking{say: make(chan struct{})}
+		r.requests.events, r.requests.list = s.events, s.list
+		r.keeper.fetch, r.keeper.now, r.keeper.steady = k.fetch, k.now, k.steady
+		all.Go(func() { r.requests.run(ctx) })
+		all.Go(func() { r.keeper.run(ctx) })
+		time.Sleep(time.Minute)
+
+		w.shift += 3 * time.Hour  // the wall's clock went on, timers and the steady one did not
+		s.set(asks("A", waiting)) // the open stream does not hear of it
+		woke := time.Now()
+		time.Sleep(look + 2*time.Second)
+		synctest.Wait()
+		if !slices.Equal(shown, []string{"A"}) || len(s.opened) != 2 || len(s.fetched) != 1 {
+			t.Errorf("%v after it woke: shown %v by %d streams, %d fetches", time.Since(woke), shown, len(s.opened), len(s.fetched))
+		}
+		stop()
+		all.Wait()
+	})
+}
