@@ -33,7 +33,7 @@ type Approval struct {
 	Reference string `json:"reference"`
 	At        int64  `json:"at"`                // Unix seconds
 	Expires   int64  `json:"expires"`           // Unix seconds
-	By        string `json:"by"`                // the device, or "recovery code"
+	By        string `json:"by"`                // the device, or "recovery-code"
 	Revoked   int64  `json:"revoked,omitempty"` // Unix seconds
 }
 

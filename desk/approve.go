@@ -133,7 +133,7 @@ func (s *Service) ApproveByCode(ctx context.Context, typed, reference, code stri
 			return incident.Record(tx, &a, store.RingStrangers, content)
 		}
 		content.Outcome = incident.Done
-		return s.approve(tx, &a, reference, "recovery code", c)
+		return s.approve(tx, &a, reference, "recovery-code", c)
 	})
 	if err != nil {
 		return of, nil, err

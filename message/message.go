@@ -33,7 +33,7 @@ const (
 	DeviceRemoved     = "device-removed"      // device, by
 	SignedOut         = "signed-out"          // device; everywhere else
 	RecoveryBegun     = "recovery-begun"      // device, from, opens, word
-	RecoveryCancelled = "recovery-cancelled"  // by
+	RecoveryCancelled = "recovery-cancelled"  // by: a device; or whom: one of the closed list below
 	RecoveryFinished  = "recovery-finished"   // device, from
 	RecoveryCodesMade = "recovery-codes-made" // device
 	FactorDisabled    = "factor-disabled"     // none; after too many wrong codes
@@ -49,6 +49,13 @@ const (
 	DeskFound         = "desk-found"          // agent; that there is the account
 	DeskLooked        = "desk-looked"         // agent, reference
 	DeskActed         = "desk-acted"          // agent, reference
+)
+
+// Who a message can name beside devices, as the value whom. Each language has
+// its own words for them.
+const (
+	WhoHasWord = "message-word" // somebody with the word that a message has brought
+	WhoBegan   = "starter"      // the device that began the recovery
 )
 
 // CodeLife is how long a code that was sent is good, and how long it is tried

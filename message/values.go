@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,9 +26,21 @@ var values = map[string]func(string) (string, bool){
 	"device":    name,
 	"passkey":   name,
 	"by":        name,
+	"whom":      oneOf(WhoHasWord, WhoBegan),
 	"from":      from,
 	"when":      moment,
 	"opens":     moment,
+}
+
+// What stands for a device without a name, and for an address that is none. Each
+// language has its own words for them.
+const (
+	unnamed = "unnamed"
+	local   = "local"
+)
+
+func oneOf(words ...string) func(string) (string, bool) {
+	return func(s string) (string, bool) { return s, slices.Contains(words, s) }
 }
 
 func matching(form string) func(string) (string, bool) {
@@ -102,7 +115,7 @@ func name(s string) (string, bool) {
 		n++
 	}
 	if s = strings.Join(strings.Fields(b.String()), " "); s == "" {
-		s = "unnamed"
+		s = unnamed
 	}
 	return s, true
 }
@@ -110,7 +123,7 @@ func name(s string) (string, bool) {
 func from(s string) (string, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return "local", true
+		return local, true
 	}
 	return a.WithZone("").String(), true
 }

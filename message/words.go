@@ -55,6 +55,35 @@ func load() map[string]map[string]words {
 	return all
 }
 
+// names are our own words for who did a thing, by language: what stands for the
+// name of a device must not be another language's.
+var names = sync.OnceValue(func() map[string]map[string]string {
+	b, err := wordFiles.ReadFile("words/names.json")
+	var all map[string]map[string]string
+	if err == nil {
+		err = json.Unmarshal(b, &all)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("words/names.json: %v", err)) // it is part of the program
+	}
+	return all
+})
+
+// own puts a language's words in the place of those that stand for a name.
+func own(language string, with map[string]string) {
+	for _, k := range []string{"device", "passkey", "by"} {
+		if with[k] == unnamed {
+			with[k] = names()[language][unnamed]
+		}
+	}
+	if with["from"] == local {
+		with["from"] = names()[language][local]
+	}
+	if w, ok := with["whom"]; ok {
+		with["by"] = names()[language][w]
+	}
+}
+
 var errKind = errors.New("message: there is no such kind, or it does not go by this channel")
 
 // write makes the text of a message. public is the server's address.
@@ -67,6 +96,7 @@ func write(language, kind, channel, public string, given map[string]string) (sub
 	if err != nil {
 		return "", "", err
 	}
+	own(language, with)
 	// The page that stops a recovery gets its word in the fragment, which browsers
 	// send to nobody: fetching the link, as mail scanners do, stops nothing.
 	stop := public + "/recover#stop=" + url.PathEscape(with["word"])

@@ -42,6 +42,39 @@ func of(kind string) map[string]string {
 	return with
 }
 
+// Our own words for who did a thing are each language's: "by who began it" in
+// the middle of a German sentence is nobody's.
+func TestNamesInEveryLanguage(t *testing.T) {
+	english := names()["en"]
+	if len(names()) != len(Languages) || !slices.Equal(slices.Sorted(maps.Keys(english)), []string{local, WhoHasWord, WhoBegan, unnamed}) {
+		t.Fatalf("%v", names())
+	}
+	for _, l := range Languages {
+		for _, channel := range []string{store.Email, store.Phone} {
+			for _, who := range []string{WhoHasWord, WhoBegan} {
+				with := map[string]string{"account": mailbox, "when": longest["when"], "whom": who}
+				_, body, err := write(l, RecoveryCancelled, channel, public, with)
+				if err != nil || !strings.Contains(body, names()[l][who]) || names()[l][who] == "" || strings.Contains(body, who) {
+					t.Errorf("%s, %s, %s: %q, %v", l, channel, who, body, err)
+				}
+			}
+		}
+		with := map[string]string{"account": mailbox, "when": longest["when"], "device": "...", "from": "@"}
+		_, body, err := write(l, NewDevice, store.Email, public, with)
+		if err != nil || !strings.Contains(body, names()[l][unnamed]) || !strings.Contains(body, names()[l][local]) {
+			t.Errorf("%s: %q, %v", l, body, err)
+		}
+		for who, words := range names()[l] {
+			if l != "en" && (words == english[who] || strings.Contains(body, english[who])) {
+				t.Errorf("%s: %s is not translated", l, who)
+			}
+		}
+	}
+	if _, _, err := write("en", RecoveryCancelled, store.Email, public, map[string]string{"account": mailbox, "when": longest["when"], "whom": "somebody"}); err == nil {
+		t.Error("a word that is not on the list is written")
+	}
+}
+
 func TestEveryKindInEveryLanguage(t *testing.T) {
 	for _, l := range Languages {
 		if have, want := slices.Sorted(maps.Keys(catalogue()[l])), slices.Sorted(maps.Keys(kinds)); !slices.Equal(have, want) {

@@ -23,6 +23,6 @@ func (s *Service) Begin(tx store.Tx, account, agent store.ID) (word string, err 
 	}
 	id := s.newID()
 	return s.word(id), tx.AddRecovery(store.Recovery{
-		ID: id, Account: account, Name: "begun by support", Opened: now, Expires: now.Add(ClaimLife), Agent: agent,
+		ID: id, Account: account, Name: "support", Opened: now, Expires: now.Add(ClaimLife), Agent: agent,
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
 )
@@ -43,9 +44,9 @@ func (s *Service) GiveUp(ctx context.Context, sealed []byte, c gate.Caller) (of 
 			}
 		default:
 			ring = store.RingChanges
-			r.Cancelled, r.CancelledBy = s.Gate.Now(), "who began it"
+			r.Cancelled, r.CancelledBy = s.Gate.Now(), message.WhoBegan
 			if err = tx.SaveRecovery(r); err == nil && proved(r) {
-				err = s.tellAll(tx, a, r, kindCancelled, map[string]string{"by": r.CancelledBy})
+				err = s.tellAll(tx, a, r, kindCancelled, map[string]string{"whom": message.WhoBegan})
 			}
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"readmit.dev/readmit/gate"
 	"readmit.dev/readmit/incident"
+	"readmit.dev/readmit/message"
 	"readmit.dev/readmit/session"
 	"readmit.dev/readmit/signin"
 	"readmit.dev/readmit/store"
@@ -130,16 +131,18 @@ func (s *Service) Cancel(ctx context.Context, actor session.Actor, shortID strin
 			}
 			return s.note(tx, &a, "recovery stopped", actor.Device.Name, c)
 		}
-		return s.cancel(tx, &a, r, actor.Device.Name, c)
+		return s.cancel(tx, &a, r, "by", actor.Device.Name, c)
 	})
 }
 
-func (s *Service) cancel(tx store.Tx, a *store.Subject, r store.Recovery, by string, c gate.Caller) error {
+// cancel stops a case. as is what messages know by as: a name, or one of their
+// own words.
+func (s *Service) cancel(tx store.Tx, a *store.Subject, r store.Recovery, as, by string, c gate.Caller) error {
 	r.Cancelled, r.CancelledBy = s.Gate.Now(), by
 	if err := tx.SaveRecovery(r); err != nil {
 		return err
 	}
-	if err := s.tellAll(tx, *a, r, kindCancelled, map[string]string{"by": by}); err != nil {
+	if err := s.tellAll(tx, *a, r, kindCancelled, map[string]string{as: by}); err != nil {
 		return err
 	}
 	return s.note(tx, a, "recovery stopped", by, c)
@@ -169,7 +172,7 @@ func (s *Service) CancelByWord(ctx context.Context, word string, c gate.Caller) 
 			return store.ErrNotFound
 		}
 		of = a.ID
-		return s.cancel(tx, &a, r, "a message's word", c)
+		return s.cancel(tx, &a, r, "whom", message.WhoHasWord, c)
 	})
 	return of, notFound(err)
 }

@@ -53,7 +53,7 @@ func TestRecoveryIsGivenUp(t *testing.T) {
 	wantCode(t, "give up", tablet.giveUp(r), 0)
 	wantState(t, "given up", tablet.status(r), "cancelled", "code")
 	list := laptop.recoveries()
-	if i := slices.IndexFunc(list, func(x api.RecoverySeen) bool { return x.State == "cancelled" }); i < 0 || list[i].By != "who began it" {
+	if i := slices.IndexFunc(list, func(x api.RecoverySeen) bool { return x.State == "cancelled" }); i < 0 || list[i].By != "starter" {
 		t.Errorf("the owner sees %+v", list)
 	}
 	if got := told(w.deliver(), home); len(got) != 1 || said() != 2 {

@@ -54,7 +54,7 @@ type Recovery struct {
 	AddressHash [32]byte  // of the code sent to it
 	Wrong       int       // wrong codes of any kind
 	Cancelled   time.Time
-	CancelledBy string    // a device's name, or the kind of address
+	CancelledBy string    // a device's name, "message-word", "starter" or "support"
 	CancelHash  [32]byte  // of the word in the messages that cancels
 	Finished    time.Time // the new password was set
 	Agent       ID        // support agent's account, when the desk began it
@@ -79,7 +79,7 @@ type Approval struct {
 	Reference string
 	At        time.Time
 	Expires   time.Time
-	By        string // the device's name, or "recovery code"
+	By        string // the device's name, or "recovery-code"
 	Revoked   time.Time
 }
 

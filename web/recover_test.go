@@ -267,7 +267,7 @@ func TestRecover(t *testing.T) {
 		if said := give(jane, codes[1]); !strings.Contains(said, "24 hours") {
 			t.Errorf("let in: %q", said)
 		}
-		if out := laptop.calls("/v1/approvals", nil); !strings.Contains(out, reference) || !strings.Contains(out, "recovery code") {
+		if out := laptop.calls("/v1/approvals", nil); !strings.Contains(out, reference) || !strings.Contains(out, "recovery-code") {
 			t.Errorf("the owner sees %s", out)
 		}
 	})
@@ -286,7 +286,7 @@ func TestRecover(t *testing.T) {
 		thief.click("#ask-yes")
 		thief.see("#begin-form")
 		laptop.until(`document.getElementById("recoveries").hidden`) // by itself
-		box.find(home, regexp.MustCompile(`who began it`))
+		box.find(home, regexp.MustCompile(`by the device that began it`))
 		laptop.open("/account/activity")
 		laptop.click(`input[value="support"]`)
 		laptop.until(`document.getElementById("activity").textContent.includes("Recovery given up by who began it")`)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,6 +73,29 @@ func TestWords(t *testing.T) {
 		for key := range p.words[l.Code] {
 			if _, ok := en[key]; !ok {
 				t.Errorf("%s has %s, which is not in English", l.Code, key)
+			}
+		}
+	}
+}
+
+// The server's own words for who did a thing stand where names do: each language
+// has its own for them.
+func TestNamedWords(t *testing.T) {
+	p, _ := newPages(t)
+	b, err := os.ReadFile("static/js/words.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(b), "const OWN = [")
+	list, _, _ = strings.Cut(list, "]")
+	for _, who := range []string{"message-word", "starter", "recovery-code", "support", "operator", "unnamed"} {
+		if !strings.Contains(list, strconv.Quote(who)) {
+			t.Errorf("the pages show %s as it is", who)
+		}
+		en := p.words["en"]["value."+who]
+		for _, l := range tongues {
+			if said := p.words[l.Code]["value."+who]; said == "" || l.Code != "en" && said == en {
+				t.Errorf("%s: %q is said of %s", l.Code, said, who)
 			}
 		}
 	}

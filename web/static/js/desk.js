@@ -5,7 +5,7 @@ import { $, ask, busy, el, go, hide, name, show } from "./dom.js";
 import { account, over, shown } from "./account.js";
 import { Refused, problem } from "./page.js";
 import { asReference, fact, remedy, title } from "./report.js";
-import { at, t, when } from "./words.js";
+import { at, named, t, when } from "./words.js";
 import { on } from "./wire.js";
 
 const kinds = ["start-recovery", "end-sessions", "unlock", "remove-factors"];
@@ -66,7 +66,7 @@ async function see(of, approval) {
   const [first] = report.findings;
   $("approved-of").textContent = of.identifier;
   $("approved-reference").textContent = of.reference;
-  $("approved-by").textContent = t("desk.approved", { by: approval.by, until: at(approval.expires) });
+  $("approved-by").textContent = t("desk.approved", { by: named(approval.by), until: at(approval.expires) });
   $("told-title").textContent = title(first);
   $("evidence").replaceChildren(...first.evidence.map(fact));
   $("remedies").replaceChildren(...first.remedies.map((_, i) => remedy(first, i, { reference: of.reference, account: of.identifier, linked: false })));

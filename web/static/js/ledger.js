@@ -1,6 +1,6 @@
 // A line of the account's ledger, as people read it.
 import { el, name } from "./dom.js";
-import { at, has, software, t, when } from "./words.js";
+import { at, has, named, software, t, when } from "./words.js";
 
 const slug = (s) => s.toLowerCase().replace(/[^a-z]+/g, "-").replace(/^-|-$/g, "");
 
@@ -33,7 +33,7 @@ export const isRefused = (a) => a.outcome === "refused" || a.outcome === "unfini
 export function line(a) {
   const cause = a.cause && has(`cause.${a.cause}`) ? t(`cause.${a.cause}`) : a.cause;
   const title = el("p", {}, el("strong", {}, ...what(a)), " ", isLook(a) || a.outcome === "done" ? null : el("span", { class: `state ${a.outcome}` }, t(`outcome.${a.outcome}`)));
-  const from = [a.device, a.client && software(a.client), a.address].filter(Boolean);
+  const from = [a.device && named(a.device), a.client && named(software(a.client)), a.address].filter(Boolean);
   return [
     title,
     cause && isRefused(a) ? el("p", {}, a.reference ? el("a", { href: `/incident/${a.reference}` }, cause) : cause) : null,

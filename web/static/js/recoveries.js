@@ -5,7 +5,7 @@ import { countdown } from "./countdown.js";
 import { RUNNING, over } from "./account.js";
 import { Problem, problem } from "./page.js";
 import { inTurn, settle } from "./settle.js";
-import { software, t, when } from "./words.js";
+import { named, software, t, when } from "./words.js";
 import { on } from "./wire.js";
 
 const rows = new Map();
@@ -24,7 +24,7 @@ function button(key, kind, box, work) {
 }
 
 function stopped(r) {
-  $("recoveries-told").replaceChildren(t("recoveries.stopped", { name: r.name }), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next")));
+  $("recoveries-told").replaceChildren(t("recoveries.stopped", { name: named(r.name) }), " ", el("a", { href: "/account/security#not-me" }, t("request.denied.next")));
   show($("recoveries-told"));
   lead($("recoveries-told"));
 }
@@ -43,7 +43,7 @@ function newRow(entry, list, r) {
     await list();
   });
   const li = el("li", { class: "request", id: `recovery-${r.id}` },
-    el("p", {}, el("strong", {}, name(r.name)), " ", t(r.this ? "recoveries.this" : r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
+    el("p", {}, el("strong", {}, name(named(r.name))), " ", t(r.this ? "recoveries.this" : r.support ? "recoveries.support" : "recoveries.begun"), " ", el("span", { class: "tag", dir: "ltr" }, r.id)),
     el("p", { class: "dim" }, t("request.where", { address: r.address, client: software(r.client), when: when(r.opened) }), opens),
     box, el("p", { class: "go" }, stop, approve));
   return { li, end: () => end?.(), draw(now) {
@@ -70,7 +70,7 @@ function draw(entry, list, running) {
     if (!rows.has(r.id)) {
       rows.set(r.id, newRow(entry, list, r));
       $("recoveries-list").prepend(rows.get(r.id).li);
-      say(t("recoveries.new", { name: r.name }));
+      say(t("recoveries.new", { name: named(r.name) }));
     }
     rows.get(r.id).draw(r);
   }

@@ -47,4 +47,9 @@ export function duration(text) {
 // 0.0.0)" is Chrome 141 on a Linux that did not say its version.
 export const software = (s) => s.replace(/(\d+)(?:\.0)+(?=[ )]|$)/g, "$1").replace(/ 0(?=\)|$)/g, "");
 
+// named is who did a thing: a name that somebody chose, or one of the server's
+// own words for who has none.
+const OWN = ["message-word", "starter", "recovery-code", "support", "operator", "unnamed"];
+export const named = (who) => (OWN.includes(who) ? t(`value.${who}`) : who);
+
 export const number = (n) => new Intl.NumberFormat(lang).format(n);
