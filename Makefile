@@ -24,7 +24,7 @@ $(BUNDLE): web/package-lock.json web/package.json agent/common.txt
 	cd web && npm ci --no-audit --no-fund --silent && npm run build --silent
 	touch $(BUNDLE)
 
-$(CAUSES): $(wildcard docs/causes/*.md docs/render/*.go)
+$(CAUSES): $(wildcard docs/causes/*.md docs/causes/*/*.md docs/render/*.go)
 	rm -rf $(CAUSES)
 	$(GO) run ./docs/render $(CAUSES)
 

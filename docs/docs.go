@@ -4,7 +4,8 @@ package docs
 
 import "embed"
 
-// Causes holds causes/<code>.md for every row of the table of causes.
+// Causes holds causes/<code>.md for every row of the table of causes, and the
+// same in other languages as causes/<language>/<code>.md.
 //
-//go:embed causes/*.md
+//go:embed causes/*.md causes/*/*.md
 var Causes embed.FS

@@ -50,8 +50,8 @@ func groups() []group {
 	return append(out, rest)
 }
 
-// causePage is a cause's page: title and remedies in the reader's language, the
-// text of docs/causes in English.
+// causePage is a cause's page in the reader's language: title and remedies by the
+// catalogue, the text by docs/causes.
 type causePage struct {
 	cause.Row
 	Title string
@@ -63,7 +63,11 @@ func (p *Pages) cause(lang string, code cause.Code) (causePage, bool) {
 	if !ok {
 		return causePage{}, false
 	}
-	body, err := files.ReadFile(causes + string(code) + ".html")
+	at := causes
+	if lang != tongues[0].Code {
+		at += lang + "/"
+	}
+	body, err := files.ReadFile(at + string(code) + ".html")
 	if err != nil {
 		return causePage{}, false
 	}

@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,28 +28,24 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("want one folder, into which the pages go")
 	}
-	if err := os.MkdirAll(args[0], 0o755); err != nil {
-		return err
-	}
-	all, err := docs.Causes.ReadDir("causes")
-	if err != nil {
-		return err
-	}
-	for _, f := range all {
-		source, err := docs.Causes.ReadFile("causes/" + f.Name())
+	return fs.WalkDir(docs.Causes, "causes", func(name string, f fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		code := strings.TrimSuffix(f.Name(), ".md")
-		var page bytes.Buffer
-		if err := goldmark.Convert(body(source, code), &page); err != nil {
-			return fmt.Errorf("%s: %w", f.Name(), err)
+		to := filepath.Join(args[0], filepath.FromSlash(strings.TrimPrefix(name, "causes")))
+		if f.IsDir() {
+			return os.MkdirAll(to, 0o755)
 		}
-		if err := os.WriteFile(filepath.Join(args[0], code+".html"), page.Bytes(), 0o644); err != nil {
+		source, err := docs.Causes.ReadFile(name)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		var page bytes.Buffer
+		if err := goldmark.Convert(body(source, strings.TrimSuffix(f.Name(), ".md")), &page); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return os.WriteFile(strings.TrimSuffix(to, ".md")+".html", page.Bytes(), 0o644)
+	})
 }
 
 // body is a page without what it begins with, the title and the code: the
