@@ -43,6 +43,9 @@ type Export struct {
 type ExportPassword struct {
 	Changed   time.Time `json:"changed"`
 	ChangedBy string    `json:"changed_by,omitempty"` // device
+	// Former is when the password before was replaced whose record is kept, so
+	// that an enrolled device can be told that it is what was typed.
+	Former *time.Time `json:"former_kept_since,omitempty"`
 }
 
 // ExportDevice is an enrolled or removed device.
@@ -237,6 +240,12 @@ func (s *Service) gather(tx store.Tx, a store.Subject) (Export, error) {
 	}
 	names := gate.Names(devices)
 	out.Password.ChangedBy = names[a.PasswordChangedBy]
+	switch former, err := tx.Former(a.ID); {
+	case err == nil:
+		out.Password.Former = at(former.Replaced)
+	case !errors.Is(err, store.ErrNotFound):
+		return out, err
+	}
 	for _, d := range devices {
 		n := ExportDevice{
 			ID: hex.EncodeToString(d.ID[:4]), Key: hex.EncodeToString(d.Thumbprint[:]), Name: d.Name, System: d.System, Enrolled: d.Enrolled.UTC(),

@@ -102,6 +102,17 @@ func TestExport(t *testing.T) {
 	if !json.Valid(a.body) {
 		t.Error("not JSON")
 	}
+	if out.Password.Former != nil {
+		t.Errorf("a former password is told of where there was none: %v", out.Password.Former)
+	}
+	w.clock.advance(time.Second)
+	if _, p := laptop.changePassword(jane, password, "a new password"); p != nil {
+		t.Fatal(p)
+	}
+	w.read(laptop.post(api.PathExport, laptop.signed()), &out)
+	if out.Password.Former == nil || !out.Password.Former.Equal(out.Password.Changed) {
+		t.Errorf("of the former password: %v; the present one is of %v", out.Password.Former, out.Password.Changed)
+	}
 }
 
 func TestCloseAccount(t *testing.T) {
