@@ -166,11 +166,30 @@ func visible(selector string) string {
 
 func (p *person) see(selector string) { p.t.Helper(); p.until(visible(selector)) }
 
-// click waits as a person does until what has just appeared can be pressed.
+// click waits as a person does until what has just appeared can be pressed, and
+// presses again what moved in that moment: a page takes no press of it then.
 func (p *person) click(selector string) {
 	p.t.Helper()
-	p.until(visible(selector) + fmt.Sprintf(`&& !document.querySelector(%q).closest("[data-settling]")`, selector))
-	p.do(chromedp.Click(css(selector), chromedp.NodeVisible))
+	for deadline := time.Now().Add(step); ; {
+		p.until(visible(selector) + fmt.Sprintf(`&& !document.querySelector(%q).closest("[data-settling]")`, selector))
+		// After the page's own: it hears what that lets through.
+		run(p, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+			removeEventListener("click", window.heardPress, true);
+			window.pressTaken = false;
+			window.heardPress = (e) => { window.pressTaken ||= Boolean(document.querySelector(%q)?.contains(e.target)); };
+			addEventListener("click", window.heardPress, true);
+		}; undefined`, selector)))
+		p.do(chromedp.Click(css(selector), chromedp.NodeVisible))
+		ctx, cancel := context.WithTimeout(p.ctx, step)
+		ignored, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.pressTaken === false`)) // another page has none
+		cancel()
+		if err != nil || !ignored {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.fatal(fmt.Errorf("no press of %s is taken", selector))
+		}
+	}
 }
 
 // place is where something stands.

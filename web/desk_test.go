@@ -153,22 +153,25 @@ func TestDesk(t *testing.T) {
 		}
 		for _, tt := range []struct {
 			typed, then, shows string
-			late               bool // the page hears of changes only after there was one
+			late               string // answers that come only after there was a change
 		}{
-			{"a wrong one", "The password was not the account's", "#evidence", false},
-			{"another wrong one", "The password was not the account's", "#evidence", true},
-			{password, "This attempt was not refused", "#told-to", false},
+			{"a wrong one", "The password was not the account's", "#evidence", ""},
+			{"another wrong one", "The password was not the account's", "#evidence", "/v1/events"},
+			{"a third wrong one", "The password was not the account's", "#evidence", "/v1/activity"},
+			{password, "This attempt was not refused", "#told-to", ""},
 		} {
 			finish := begin(tt.typed)
-			if tt.late {
-				defer owner.delays("/v1/events", 2*time.Second)()
+			soon := func() {}
+			if tt.late != "" {
+				soon = owner.delays(tt.late, 2*time.Second)
 			}
 			var now struct{ Activity []struct{ Reference string } }
 			must(t, json.Unmarshal([]byte(owner.calls("/v1/activity", nil)), &now))
 			owner.open("/incident/" + now.Activity[0].Reference)
 			owner.until(`document.getElementById("evidence").textContent.includes("never finished")`)
 			finish()
-			if !tt.late {
+			soon()
+			if tt.late == "" {
 				owner.calls("/v1/activity/mine", map[string]any{"reference": reference}) // something changes
 			}
 			owner.until(`!document.getElementById("evidence-part").checkVisibility() || !document.getElementById("evidence").textContent.includes("never finished")`)

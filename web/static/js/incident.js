@@ -100,7 +100,8 @@ async function start() {
   go($("told"));
   if (best.report.audience !== "owner") return;
   choose(best.entry);
-  owner(best.entry, reference, async () => {
+  const open = best.report.findings[0].evidence.some((f) => f.got === "not-finished");
+  owner(best.entry, reference, open, async () => {
     try {
       const report = await on(best.entry, "/v1/explain", { reference });
       await settle(() => tell(report, best.entry));

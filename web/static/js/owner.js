@@ -93,7 +93,9 @@ function over(error) {
   go(refused(error, () => location.assign("/")));
 }
 
-export async function owner(of, about, told) {
+// owner begins it. open: what the page shows is of an attempt that had not
+// ended; it may have since, before anybody listened.
+export async function owner(of, about, open, told) {
   [entry, reference] = [of, about];
   press($("you-yes"), "you-told", mine);
   support($("support-may"), "/v1/approvals/approve", "");
@@ -102,6 +104,7 @@ export async function owner(of, about, told) {
     const [now, may] = await Promise.all([line(), approval()]);
     drawMine(now?.mine);
     drawApproval(may);
+    if (open && now?.outcome !== "unfinished") await told();
     await follow(now, told);
   } catch (error) {
     over(error); // the page has told what it is for
