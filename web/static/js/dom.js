@@ -55,13 +55,19 @@ export async function busy(button, work) {
   }
 }
 
-// ask puts a question before something that cannot be taken back.
+// ask puts a question before something that cannot be taken back. A browser
+// tells of a dialog's end with its next frame: by then it may be open again, for
+// another question, and what it tells is no answer to that one.
+let answer = () => {};
+
 export function ask(title, text, yes) {
   const dialog = $("ask");
+  answer(false);
   $("ask-title").textContent = title;
   $("ask-text").textContent = text;
   $("ask-yes").textContent = yes;
   dialog.returnValue = "no";
+  dialog.onclose = () => { if (!dialog.open) answer(dialog.returnValue === "yes"); };
   dialog.showModal();
-  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
+  return new Promise((done) => { answer = done; });
 }
