@@ -31,7 +31,7 @@ What fails is tried again, longer apart each time, and told once it matters. Aft
 the same refusal three times the agent stops by itself and says so.
 
 "readmit agent install" makes it a service of this user: launchd on a Mac, systemd
-on Linux, an entry of this user's Run key on Windows.`,
+on Linux, a task at sign-in on Windows.`,
 		Example: "  readmit agent\n  readmit agent install\n  readmit agent status --json",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +59,9 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 	a, err := e.agent()
 	if err != nil {
 		return err
+	}
+	if service {
+		e.alone(a.Home)
 	}
 	lean()
 	desktop := resident.OpenDesktop(e.getenv)

@@ -54,7 +54,7 @@ func (e *env) service(a *agent.Agent) (starter, error) {
 			return nil, fmt.Errorf("the path %q has characters that a service's description cannot hold", p)
 		}
 	}
-	return newStarter(serviceName(e.getenv, home), program, []string{"agent", "--service", "--home", home})
+	return newStarter(serviceName(e.getenv, home), program, []string{"agent", "--service", "--home", home}, a.Home)
 }
 
 // serviceName is one for each home, so that several accounts have their own.
@@ -76,11 +76,7 @@ func spawn(h agent.Home) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(home, "agent")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	log, err := agentLog(h)
 	if err != nil {
 		return err
 	}
@@ -94,12 +90,21 @@ func spawn(h agent.Home) error {
 	return c.Process.Release()
 }
 
+// agentLog is where an agent without a terminal says what it does.
+func agentLog(h agent.Home) (*os.File, error) {
+	dir := filepath.Join(h.Dir(), "agent")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+}
+
 func newAgentInstallCommand(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "install",
 		Short: "Have the agent started with each of this user's sessions",
 		Long: `Make the agent a service of this user, and start it: a launchd agent on a Mac, a
-systemd user unit on Linux, an entry of the Run key on Windows. Nothing needs an
+systemd user unit on Linux, a task at sign-in on Windows. Nothing needs an
 administrator. A device with a READMIT_HOME of its own gets a service of its own.`,
 		Example: "  readmit agent install",
 		Args:    takes(),

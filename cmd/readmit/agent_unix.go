@@ -9,12 +9,17 @@ import (
 	"syscall"
 
 	"github.com/kardianos/service"
+
+	"readmit.dev/readmit/agent"
 )
 
 const isWindows = false
 
 // apart lets a process outlive the terminal it was started from.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// alone is for Windows: a service has no terminal here.
+func (*env) alone(agent.Home) {}
 
 // unit is what systemd is told. An agent that gives up ends well, so that it is
 // started again only after it was killed.
@@ -76,7 +81,7 @@ type nothing struct{}
 func (nothing) Start(service.Service) error { return nil }
 func (nothing) Stop(service.Service) error  { return nil }
 
-func newStarter(name, program string, args []string) (starter, error) {
+func newStarter(name, program string, args []string, _ agent.Home) (starter, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil, err

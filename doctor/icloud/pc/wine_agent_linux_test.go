@@ -3,6 +3,7 @@ package pc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,8 @@ import (
 
 // serveAgent is the agent on Windows: in the foreground, asked by other
 // processes over its named pipe, with its state in AppData; then in the
-// background; then as an entry of the Run key.
+// background; then as a task that begins with this user's sessions, and where no
+// task may be made, as an entry of the Run key.
 func (p prefix) serveAgent(t *testing.T, exe, url string) {
 	password := []string{"--password-file", `C:\password.txt`}
 	p.readmit(t, exe, 0, append([]string{"sign-in"}, password...)...)
@@ -107,13 +109,44 @@ func (p prefix) serveAgent(t *testing.T, exe, url string) {
 
 	// With each of this user's sessions from now on, and at once.
 	const entries = `HKCU\Software\Microsoft\Windows\CurrentVersion\Run`
+	entered := func() string {
+		out, _ := output(p.command(t.Context(), "wine", "reg", "query", entries))
+		return out
+	}
+	tasks := filepath.Join(p.dir, "drive_c/windows/system32/tasks")
 	p.readmit(t, exe, 0, "agent", "install")
-	if out, err := output(p.command(t.Context(), "wine", "reg", "query", entries)); err != nil || !strings.Contains(out, "readmit-agent") || !strings.Contains(out, "agent --service --home") {
-		t.Errorf("the Run key: %v\n%s", err, out)
+	if _, err := os.Stat(filepath.Join(tasks, "readmit-agent")); err != nil {
+		t.Errorf("the task: %v", err)
+	}
+	// What Windows would keep; wine forgets what it does not know.
+	b, err := os.ReadFile(filepath.Join(homes[0], "agent", "task.xml"))
+	text := strings.ReplaceAll(string(b), "\x00", "")
+	for _, has := range []string{"\xff\xfe<?xml", "<LogonTrigger><Enabled>true</Enabled><UserId>S-1-5-", `\readmit.exe</Command>`, "<Arguments>agent --service --home ", "<RestartOnFailure>"} {
+		if !strings.Contains(text, has) {
+			t.Errorf("the definition does not say %q: %v\n%s", has, err, text)
+		}
+	}
+	if out := entered(); strings.Contains(out, "readmit-agent") {
+		t.Errorf("the Run key beside a task: %s", out)
 	}
 	p.readmit(t, exe, 0, "agent", "status")
 	p.readmit(t, exe, 0, "agent", "uninstall")
-	if out, _ := output(p.command(t.Context(), "wine", "reg", "query", entries)); strings.Contains(out, "readmit-agent") {
+	if _, err := os.Stat(filepath.Join(tasks, "readmit-agent")); err == nil {
+		t.Error("the task is there after its end")
+	}
+	p.readmit(t, exe, 1, "agent", "status")
+
+	// A file in place of the tasks' folder: none can be made.
+	if err := errors.Join(os.RemoveAll(tasks), os.WriteFile(tasks, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p.readmit(t, exe, 0, "agent", "install")
+	if out := entered(); !strings.Contains(out, "readmit-agent") || !strings.Contains(out, "agent --service --home") {
+		t.Errorf("the Run key: %s", out)
+	}
+	p.readmit(t, exe, 0, "agent", "status")
+	p.readmit(t, exe, 0, "agent", "uninstall")
+	if out := entered(); strings.Contains(out, "readmit-agent") {
 		t.Errorf("the Run key after: %s", out)
 	}
 	p.readmit(t, exe, 1, "agent", "status")
