@@ -56,10 +56,22 @@ type served struct {
 	on   net.Listener
 }
 
+// unanswered takes away a socket that was left by a server that was killed.
+func unanswered(path string) error {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("%s: another account server runs on this data folder", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Listen opens the data, takes the addresses and wires the parts together.
 // Its errors are for the operator and say what to do.
 func Listen(ctx context.Context, c Config, open func(dir string) (store.Store, error), now func() time.Time, log *slog.Logger) (_ *Listening, err error) {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+	if err := makeFolder(c.Data); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w: choose another with --data, or make it writable", c.Data, err)
 	}
 	l := &Listening{URL: c.URL, log: log, shared: c.Shared()}

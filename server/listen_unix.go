@@ -3,23 +3,19 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"syscall"
-	"time"
 )
+
+// makeFolder makes the data folder, for the user who runs the server alone.
+func makeFolder(dir string) error { return os.MkdirAll(dir, 0o700) }
 
 // listenAdmin makes the operator's socket, mode 0600. Each connection's peer
 // must also be of the user who runs the server, or root.
 func listenAdmin(path string) (net.Listener, error) {
-	// A socket that nobody answers was left by a server that was killed.
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("%s: another account server runs on this data folder", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := unanswered(path); err != nil {
 		return nil, err
 	}
 	old := syscall.Umask(0o177)

@@ -105,6 +105,7 @@ func TestUnderWine(t *testing.T) {
 	url := serve(t, filepath.Join(bin, "readmit"))
 	t.Run("account", func(t *testing.T) { p.signUpAndRepair(t, exe, url) })
 	t.Run("agent", func(t *testing.T) { p.serveAgent(t, exe, url) })
+	t.Run("server", func(t *testing.T) { p.keepsData(t, exe) })
 	t.Run("iCloud", func(t *testing.T) { p.repairICloud(t, exe) })
 	t.Run("machine", func(t *testing.T) {
 		out, err := output(p.command(t.Context(), "wine", filepath.Join(bin, "pc.test.exe"), "-test.run", "^TestWindows", "-test.v", "-test.timeout", "50s"))
@@ -169,6 +170,19 @@ func (p prefix) signUpAndRepair(t *testing.T, exe, url string) {
 	p.readmit(t, exe, 0, "undo")
 	if b, err := os.ReadFile(session); err != nil || !bytes.Equal(b, torn) {
 		t.Errorf("after undo: %q, %v", b, err)
+	}
+}
+
+// keepsData has a server on Windows make its folder, with a list of its own. That
+// this is done without an error is all wine can show: it keeps no such lists, and
+// has no unix sockets, at which the start then ends.
+func (p prefix) keepsData(t *testing.T, exe string) {
+	out, err := output(p.command(t.Context(), "wine", exe, "serve", "--data", `C:\accounts`, "--listen", "127.0.0.1:0"))
+	if err == nil || !strings.Contains(out, "the operator's socket") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "drive_c", "accounts", "master.key")); err != nil {
+		t.Error(err)
 	}
 }
 
