@@ -13,6 +13,7 @@ import (
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/device"
 	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/resident"
 )
 
 const kept = "incidents/ABCD-EFGH.json"
@@ -23,6 +24,21 @@ func whole(t *testing.T) *agent.Agent {
 	must(t, a.Home.Save(agent.AttemptFile, agent.Attempt{Server: where, Account: "jane@example.org", ID: "i", Request: "R", Expires: time.Now()}))
 	must(t, a.Home.KeepIncident(agent.Incident{Reference: "ABCD-EFGH", Server: where, Account: "jane@example.org", What: "sign-in", At: time.Now().Add(-48 * time.Hour)}))
 	return a
+}
+
+// more writes a file that is there only while something is under way, and says
+// what is then found on a device that is in order otherwise.
+func more(t *testing.T, a *agent.Agent, file string) (found string) {
+	switch file {
+	case agent.AgentFile: // it should run, and does not
+		must(t, a.Home.Save(file, resident.Record{State: resident.Running, PID: 1, At: time.Now()}))
+		return "agent-stopped"
+	case agent.RecoveryFile:
+		must(t, a.Home.Save(file, agent.Recovering{Server: where, Account: "jane@example.org", Name: "laptop", Claim: []byte("C"), At: time.Now()}))
+	case agent.FoldersFile:
+		must(t, a.Home.Save(file, []string{}))
+	}
+	return ""
 }
 
 // what says what a repair does to its files: aside, restored or private.
@@ -58,14 +74,14 @@ func told(plan []doctor.Repair) []map[string]string {
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	original := whole(t)
-	files := []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, kept}
+	files := []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, kept, agent.AgentFile, agent.RecoveryFile, agent.FoldersFile}
 	for _, c := range []struct {
 		problem agent.Problem
 		does    map[string]string // by file; none: nothing is planned
 	}{
 		{agent.Missing, map[string]string{agent.IdentityFile: "restored", agent.IdentityCopy: "restored", agent.SessionFile: "restored"}},
-		{agent.Malformed, map[string]string{agent.IdentityFile: "restored", agent.IdentityCopy: "restored", agent.SessionFile: "restored", agent.AttemptFile: "aside", kept: "aside"}},
-		{agent.WrongMode, map[string]string{agent.IdentityFile: "private", agent.IdentityCopy: "private", agent.SessionFile: "private", agent.AttemptFile: "private", kept: "private"}},
+		{agent.Malformed, map[string]string{agent.IdentityFile: "restored", agent.IdentityCopy: "restored", agent.SessionFile: "restored", agent.AttemptFile: "aside", kept: "aside", agent.AgentFile: "restored", agent.RecoveryFile: "aside", agent.FoldersFile: "aside"}},
+		{agent.WrongMode, map[string]string{agent.IdentityFile: "private", agent.IdentityCopy: "private", agent.SessionFile: "private", agent.AttemptFile: "private", kept: "private", agent.AgentFile: "private", agent.RecoveryFile: "private", agent.FoldersFile: "private"}},
 		{agent.Newer, nil},
 	} {
 		for _, file := range files {
@@ -73,6 +89,7 @@ func TestDamage(t *testing.T) {
 				a := twin(t, original)
 				must(t, os.Chmod(a.Home.Path(agent.AttemptFile), 0o600))
 				must(t, os.Chmod(a.Home.Path(kept), 0o600))
+				then := more(t, a, file)
 				corrupt(t, a, file, c.problem)
 				damage := snapshot(t, a)
 				ex, _ := examine(t, a)
@@ -118,7 +135,7 @@ func TestDamage(t *testing.T) {
 				}
 				_, err = j.Apply(plan[0])
 				must(t, err)
-				if ex, _ := examine(t, a); found(ex) != "" || !ex.SignedIn || !ex.Enrolled {
+				if ex, _ := examine(t, a); found(ex) != then || !ex.SignedIn || !ex.Enrolled {
 					t.Errorf("after the repair: found %q, signed in: %t", found(ex), ex.SignedIn)
 				}
 				if _, err := a.Token(t.Context(), "", time.Minute); err != nil {
@@ -149,11 +166,12 @@ func words(ex *Examination, c cause.Check) []string {
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	original := whole(t)
-	for _, file := range []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, kept} {
+	for _, file := range []string{agent.IdentityFile, agent.IdentityCopy, agent.SessionFile, agent.AttemptFile, kept, agent.AgentFile, agent.RecoveryFile, agent.FoldersFile} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			a := twin(t, original)
 			must(t, os.Chmod(a.Home.Path(agent.AttemptFile), 0o600))
 			must(t, os.Chmod(a.Home.Path(kept), 0o600))
+			more(t, a, file)
 			corrupt(t, a, file, agent.Unreadable)
 			ex, _ := examine(t, a)
 			if found(ex) != "state-damaged" || !slices.Equal(words(ex, cause.CheckStateFile), []string{"unreadable"}) {
