@@ -288,9 +288,8 @@ func (s *Service) ChangePassword(ctx context.Context, actor session.Actor, grant
 	return ended, err
 }
 
-// RemoveDevice ends a device's enrolment and sessions.
-func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id store.ID, c gate.Caller) error {
-	now := s.Gate.Now()
+// onDevice does something to a device that is enrolled for the actor's account.
+func (s *Service) onDevice(ctx context.Context, actor session.Actor, id store.ID, do func(tx store.Tx, a *store.Subject, d store.Device) error) error {
 	return s.Store.Update(ctx, func(tx store.Tx) error {
 		if err := s.still(tx, actor); err != nil {
 			return err
@@ -304,25 +303,32 @@ func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id stor
 			return err
 		}
 		for _, d := range devices {
-			if d.ID != id || !d.Removed.IsZero() {
-				continue
+			if d.ID == id && d.Removed.IsZero() {
+				return do(tx, &a, d)
 			}
-			d.Removed, d.RemovedBy = now, actor.Device.ID
-			if err := tx.SaveDevice(d); err != nil {
-				return err
-			}
-			if _, err := tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndDeviceRemoved); err != nil {
-				return err
-			}
-			if err := signal.Raise(tx, &a, signal.DeviceRemoved, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
-				return err
-			}
-			if err := s.tell(tx, a, message.DeviceRemoved, map[string]string{"device": d.Name, "by": actor.Device.Name}); err != nil {
-				return err
-			}
-			return s.note(tx, &a, "device removed", d.Name, c)
 		}
 		return ErrNoDevice
+	})
+}
+
+// RemoveDevice ends a device's enrolment and sessions.
+func (s *Service) RemoveDevice(ctx context.Context, actor session.Actor, id store.ID, c gate.Caller) error {
+	now := s.Gate.Now()
+	return s.onDevice(ctx, actor, id, func(tx store.Tx, a *store.Subject, d store.Device) error {
+		d.Removed, d.RemovedBy = now, actor.Device.ID
+		if err := tx.SaveDevice(d); err != nil {
+			return err
+		}
+		if _, err := tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndDeviceRemoved); err != nil {
+			return err
+		}
+		if err := signal.Raise(tx, a, signal.DeviceRemoved, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
+			return err
+		}
+		if err := s.tell(tx, *a, message.DeviceRemoved, map[string]string{"device": d.Name, "by": actor.Device.Name}); err != nil {
+			return err
+		}
+		return s.note(tx, a, "device removed", d.Name, c)
 	})
 }
 
@@ -333,31 +339,14 @@ func (s *Service) EndDevice(ctx context.Context, actor session.Actor, id store.I
 		return 0, ErrThisDevice
 	}
 	now := s.Gate.Now()
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := s.still(tx, actor); err != nil {
+	err = s.onDevice(ctx, actor, id, func(tx store.Tx, a *store.Subject, d store.Device) (err error) {
+		if ended, err = tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndSignedOut); err != nil {
 			return err
 		}
-		a, err := tx.Subject(actor.Account.ID)
-		if err != nil {
+		if err := signal.Raise(tx, a, signal.SessionsEnded, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
 			return err
 		}
-		devices, err := tx.Devices(a.ID)
-		if err != nil {
-			return err
-		}
-		for _, d := range devices {
-			if d.ID != id || !d.Removed.IsZero() {
-				continue
-			}
-			if ended, err = tx.EndSessions(a.ID, d.ID, store.ID{}, now, actor.Device.ID, store.EndSignedOut); err != nil {
-				return err
-			}
-			if err := signal.Raise(tx, &a, signal.SessionsEnded, signal.Detail{Device: d.ID, By: signal.ByUser}, now); err != nil {
-				return err
-			}
-			return s.note(tx, &a, "device signed out", d.Name, c)
-		}
-		return ErrNoDevice
+		return s.note(tx, a, "device signed out", d.Name, c)
 	})
 	return ended, err
 }

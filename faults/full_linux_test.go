@@ -18,6 +18,20 @@ import (
 	"readmit.dev/readmit/resident"
 )
 
+// smallDisk is a file system of its own, of a mebibyte.
+func smallDisk(t *testing.T, w *world) string {
+	t.Helper()
+	disk := filepath.Join(w.dir, "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatalf("mount a small tmpfs: %v: run this as root, where mounting is allowed", err)
+	}
+	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
+	return disk
+}
+
 // TestFullDisk: while the disk is full on which a device keeps its state,
 // commands and a running agent say so and change nothing; with room again the
 // device goes on, signed in.
@@ -29,12 +43,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	disk := filepath.Join(w.dir, "disk")
-	must(os.Mkdir(disk, 0o700))
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatalf("mount a small tmpfs: %v: run this as root, where mounting is allowed", err)
-	}
-	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
+	disk := smallDisk(t, w)
 	home := filepath.Join(disk, "laptop")
 	on := func(args ...string) *exec.Cmd {
 		c := exec.Command(filepath.Join(w.bin, "readmit"), args...)

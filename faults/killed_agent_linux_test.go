@@ -22,24 +22,8 @@ import (
 // the agent and start it again. Whatever command comes next finishes the reset,
 // or it never began; the agent runs again, and undo brings back every byte.
 func TestResetKilledWithAgent(t *testing.T) {
-	w := started(t)
-	program := filepath.Join(w.bin, "readmit")
-	on := func(home string, args ...string) *exec.Cmd {
-		c := exec.Command(args[0], args[1:]...)
-		c.Env, c.Dir = append(environ(), "READMIT_HOME="+home, "GOMAXPROCS=1"), w.dir
-		return c
-	}
-	must := func(c *exec.Cmd) {
-		t.Helper()
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s%s", strings.Join(c.Args[1:], " "), err, out, w.log.String())
-		}
-	}
-	whole := filepath.Join(w.dir, "laptop")
-	must(on(whole, program, "sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", "right.txt"))
-	if err := on(whole, program, "sign-in", "--password-file", "wrong.txt").Run(); err == nil {
-		t.Fatal("a wrong password signs in")
-	}
+	l := newLaptop(t)
+	whole := l.whole
 	kept := func(home string) map[string][]byte { // what the agent writes of itself is another each time
 		all := stateOf(t, home)
 		maps.DeleteFunc(all, func(name string, _ []byte) bool {
@@ -50,16 +34,16 @@ func TestResetKilledWithAgent(t *testing.T) {
 	before := kept(whole)
 	killed, down, began := 0, 0, 0
 	try := func(calls string, n int) (died bool) {
-		home := filepath.Join(w.dir, fmt.Sprint(calls[:4], n))
+		home := filepath.Join(l.world.dir, fmt.Sprint(calls[:4], n))
 		twin(t, whole, home)
 		of, err := agent.OpenHome(func(string) string { return home })
 		if err != nil {
 			t.Fatal(err)
 		}
-		must(on(home, program, "agent", "start"))
-		defer func() { must(on(home, program, "agent", "stop")) }()
+		l.must(l.on(home, l.program, "agent", "start"))
+		defer func() { l.must(l.on(home, l.program, "agent", "stop")) }()
 		// The agent that the reset starts is let go of as soon as it is a program of its own.
-		c := on(home, "strace", "-f", "-qq", "-b", "execve", "-o", os.DevNull, "-e", "trace=execve,"+calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), program, "reset", "--yes")
+		c := l.on(home, "strace", "-f", "-qq", "-b", "execve", "-o", os.DevNull, "-e", "trace=execve,"+calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), l.program, "reset", "--yes")
 		out, err := c.CombinedOutput()
 		exit := new(exec.ExitError)
 		switch {
@@ -73,7 +57,7 @@ func TestResetKilledWithAgent(t *testing.T) {
 		default:
 			t.Fatalf("%s %d: %v\n%s", calls, n, err, out)
 		}
-		must(on(home, program, "status"))
+		l.must(l.on(home, l.program, "status"))
 		again := func(when string) {
 			t.Helper()
 			for began := time.Now(); !resident.Runs(context.Background(), of); time.Sleep(20 * time.Millisecond) {
@@ -85,13 +69,13 @@ func TestResetKilledWithAgent(t *testing.T) {
 		again("after the next command")
 		if asides, _ := filepath.Glob(filepath.Join(home, "*.readmit-*")); len(asides) > 0 {
 			began++
-			must(on(home, program, "undo"))
+			l.must(l.on(home, l.program, "undo"))
 			again("after the undo")
 		}
 		if now := kept(home); !maps.EqualFunc(now, before, bytes.Equal) {
 			t.Errorf("%s %d: what is left is not what was: %d files, not %d", calls, n, len(now), len(before))
 		}
-		must(on(home, program, "status"))
+		l.must(l.on(home, l.program, "status"))
 		return died
 	}
 	// Which of these calls comes first goes by the threads; each of them is reached.

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// started is a world for tests that no script can write: the built program, its
+// started is a world for tests that no script can write: the built l.program, its
 // server, and the files of passwords.
 func started(t *testing.T) *world {
 	t.Helper()
@@ -38,36 +38,54 @@ func started(t *testing.T) *world {
 	return w
 }
 
-// TestResetKilled kills the built program, by kill -9, at each call that changes
+// laptop is a device that commands are run on until they are killed.
+type laptop struct {
+	t              *testing.T
+	world          *world
+	program, whole string // the device as it was before
+}
+
+// newLaptop is signed in, and has been refused once.
+func newLaptop(t *testing.T) laptop {
+	t.Helper()
+	w := started(t)
+	l := laptop{t, w, filepath.Join(w.bin, "readmit"), filepath.Join(w.dir, "laptop")}
+	l.must(l.on(l.whole, l.program, "sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", "right.txt"))
+	if err := l.on(l.whole, l.program, "sign-in", "--password-file", "wrong.txt").Run(); err == nil {
+		t.Fatal("a wrong password signs in")
+	}
+	return l
+}
+
+// on is a command line for a home. One thread at a time, so that calls come in
+// nearly the same order each time.
+func (l laptop) on(home string, args ...string) *exec.Cmd {
+	c := exec.Command(args[0], args[1:]...)
+	c.Env, c.Dir = append(environ(), "READMIT_HOME="+home, "GOMAXPROCS=1"), l.world.dir
+	return c
+}
+
+func (l laptop) must(c *exec.Cmd) {
+	l.t.Helper()
+	if out, err := c.CombinedOutput(); err != nil {
+		l.t.Fatalf("%s: %v\n%s%s", strings.Join(c.Args[1:], " "), err, out, l.world.log.String())
+	}
+}
+
+// TestResetKilled kills the built l.program, by kill -9, at each call that changes
 // the disk while it resets a device. Whatever command comes next finishes the
 // reset, or it never began; the device is signed in, and undo brings back every
 // byte.
 func TestResetKilled(t *testing.T) {
-	w := started(t)
-	program := filepath.Join(w.bin, "readmit")
-	on := func(home string, args ...string) *exec.Cmd {
-		c := exec.Command(args[0], args[1:]...)
-		c.Env, c.Dir = append(environ(), "READMIT_HOME="+home, "GOMAXPROCS=1"), w.dir
-		return c
-	}
-	must := func(c *exec.Cmd) {
-		t.Helper()
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s%s", strings.Join(c.Args[1:], " "), err, out, w.log.String())
-		}
-	}
-	whole := filepath.Join(w.dir, "laptop")
-	must(on(whole, program, "sign-up", "--server", "http://"+w.address, "--account", "jane@example.org", "--password-file", "right.txt"))
-	if err := on(whole, program, "sign-in", "--password-file", "wrong.txt").Run(); err == nil {
-		t.Fatal("a wrong password signs in")
-	}
+	l := newLaptop(t)
+	whole := l.whole
 	before := stateOf(t, whole)
 	tries, killed, began := 0, 0, 0
 	try := func(calls string, n int) bool {
-		home := filepath.Join(w.dir, fmt.Sprintf("device%d", tries))
+		home := filepath.Join(l.world.dir, fmt.Sprintf("device%d", tries))
 		tries++
 		twin(t, whole, home)
-		c := on(home, "strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace="+calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), program, "reset", "--yes")
+		c := l.on(home, "strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace="+calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n), l.program, "reset", "--yes")
 		out, err := c.CombinedOutput()
 		exit := new(exec.ExitError)
 		died := false
@@ -79,15 +97,15 @@ func TestResetKilled(t *testing.T) {
 		default:
 			t.Fatalf("%s %d: %v\n%s", calls, n, err, out)
 		}
-		must(on(home, program, "status"))
+		l.must(l.on(home, l.program, "status"))
 		if asides, _ := filepath.Glob(filepath.Join(home, "*.readmit-*")); len(asides) > 0 {
 			began++
-			must(on(home, program, "undo"))
+			l.must(l.on(home, l.program, "undo"))
 		}
 		if now := stateOf(t, home); !maps.EqualFunc(now, before, bytes.Equal) {
 			t.Errorf("%s %d: what is left is not what was: %d files, not %d", calls, n, len(now), len(before))
 		}
-		must(on(home, program, "status"))
+		l.must(l.on(home, l.program, "status"))
 		return died
 	}
 	// strace counts for each thread, so a number is reached a little early or late.

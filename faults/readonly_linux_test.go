@@ -3,7 +3,6 @@ package faults
 import (
 	"bytes"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -23,12 +22,7 @@ func TestReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	disk := filepath.Join(w.dir, "disk")
-	must(os.Mkdir(disk, 0o700))
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatalf("mount a small tmpfs: %v: run this as root, where mounting is allowed", err)
-	}
-	t.Cleanup(func() { unix.Unmount(disk, unix.MNT_DETACH) })
+	disk := smallDisk(t, w)
 	home := filepath.Join(disk, "laptop")
 	run := func(want int, says string, args ...string) { // all the words between bars
 		t.Helper()

@@ -24,24 +24,16 @@ const (
 // was acknowledged may be lost, no token that an acknowledged change ended may be
 // taken by a node or a service, and all of it must work again soon.
 func (t *torture) failover(ctx context.Context, rounds int) (_ string, err error) {
-	dir, err := os.MkdirTemp("", "readmit-torture-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
 	d, err := newPrimary()
 	if err != nil {
 		return "", err
 	}
 	defer d.stop()
-	f, err := newFleet(t.binary, dir, d.address())
+	f, end, err := t.fleetOn(ctx, d)
 	if err != nil {
 		return "", err
 	}
-	defer f.stop()
-	if err := f.start(ctx); err != nil {
-		return "", err
-	}
+	defer end()
 	c := newCrowd(f)
 	// The service takes seconds to start, for which a standby is made and people act.
 	acted := make(chan error, 1)

@@ -207,28 +207,41 @@ func newFleetAlone(binary string) (f *fleet, end func(), err error) {
 	return f, func() { f.stop(); clean() }, nil
 }
 
+// fleetOn starts nodes on a database that has a standby or gets one; end stops
+// them and leaves nothing of them.
+func (t *torture) fleetOn(ctx context.Context, d *shared) (f *fleet, end func(), err error) {
+	dir, err := os.MkdirTemp("", "readmit-torture-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	if f, err = newFleet(t.binary, dir, d.address()); err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	end = func() {
+		f.stop()
+		os.RemoveAll(dir)
+	}
+	if err := f.start(ctx); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return f, end, nil
+}
+
 // nodesKilled kills nodes, one after the other, while people sign in and repeat
 // what is not answered; then accounts have histories while nodes are killed and
 // stopped and the database is lost.
 func (t *torture) nodesKilled(ctx context.Context, signIns, told int) (string, error) {
-	dir, err := os.MkdirTemp("", "readmit-torture-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
 	d, err := newShared()
 	if err != nil {
 		return "", err
 	}
 	defer d.stop()
-	f, err := newFleet(t.binary, dir, d.address())
+	f, end, err := t.fleetOn(ctx, d)
 	if err != nil {
 		return "", err
 	}
-	defer f.stop()
-	if err := f.start(ctx); err != nil {
-		return "", err
-	}
+	defer end()
 	c := newCrowd(f)
 	first, err := c.signIns(ctx, signIns, f.killOne)
 	if err != nil {
