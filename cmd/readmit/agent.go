@@ -259,6 +259,10 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 	}
 }
 
+// startTime is how long an agent may take to answer: some 20 ms, and seconds
+// while a machine is starting everything else too.
+const startTime = 15 * time.Second
+
 // startAgent starts the agent and waits until it answers.
 func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 	if resident.Runs(ctx, a.Home) {
@@ -276,7 +280,7 @@ func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 	if err != nil {
 		return exitError{failed, "the agent did not start: " + err.Error(), "run it in the foreground to see why: readmit agent"}
 	}
-	for range 100 {
+	for began := time.Now(); time.Since(began) < startTime; {
 		if resident.Runs(ctx, a.Home) {
 			return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs") })
 		}
