@@ -307,6 +307,10 @@ func TestKeys(t *testing.T) {
 		owner.see("#inside")
 		owner.enter("#close")
 		owner.focused("#closing-title")
+		owner.key(kb.Escape)
+		owner.focused("#close")
+		owner.key("\r") // at once
+		owner.focused("#closing-title")
 		owner.fill("#closing-word", "close")
 		owner.fill("#closing-password", password)
 		owner.enter("#closing .danger")

@@ -55,19 +55,28 @@ export async function busy(button, work) {
   }
 }
 
-// ask puts a question before something that cannot be taken back. A browser
-// tells of a dialog's end with its next frame: by then it may be open again, for
-// another question, and what it tells is no answer to that one.
-let answer = () => {};
+const ends = new WeakMap();
 
-export function ask(title, text, yes) {
+// opened shows a dialog and waits until it is closed. A browser tells of that
+// with its next frame, which may be late: so it is looked at as soon as somebody
+// has done something that closes it; and what is told late, of a dialog that is
+// open again for another question, is not the end of that one.
+export function opened(dialog) {
+  ends.get(dialog)?.();
+  const closed = () => { if (!dialog.open) ends.get(dialog)(); };
+  dialog.onclose = closed;
+  for (const closing of ["oncancel", "onsubmit", "onclick"]) dialog[closing] = () => setTimeout(closed);
+  dialog.showModal();
+  return new Promise((end) => ends.set(dialog, end));
+}
+
+// ask puts a question before something that cannot be taken back.
+export async function ask(title, text, yes) {
   const dialog = $("ask");
-  answer(false);
   $("ask-title").textContent = title;
   $("ask-text").textContent = text;
   $("ask-yes").textContent = yes;
   dialog.returnValue = "no";
-  dialog.onclose = () => { if (!dialog.open) answer(dialog.returnValue === "yes"); };
-  dialog.showModal();
-  return new Promise((done) => { answer = done; });
+  await opened(dialog);
+  return dialog.returnValue === "yes";
 }

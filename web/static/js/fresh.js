@@ -1,5 +1,5 @@
 // What needs a fresh proof of the password: asked for when the server does.
-import { $, busy, hide, show } from "./dom.js";
+import { $, busy, hide, opened, show } from "./dom.js";
 import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { Problem } from "./page.js";
@@ -13,7 +13,7 @@ for (const form of document.querySelectorAll("#prove form, #closing form")) hint
 // grant has the password proved for a purpose, in a dialog that stays until it
 // is right; null when the person thought better of it. missing says what the
 // form's field for a word lacks, where it has one.
-export function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
+export async function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
   const form = dialog.querySelector("form");
   const box = form.querySelector("[role=alert]");
   let granted = null;
@@ -21,7 +21,7 @@ export function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
   form.reset();
   form.account.value = entry.account;
   const start = { account: entry.account, purpose, device_name: entry.name, client: self() };
-  form.onsubmit = (e) => {
+  const submit = form.onsubmit = (e) => {
     e.preventDefault();
     hide(box);
     const lacking = missing(form);
@@ -34,19 +34,18 @@ export function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
     busy(form.querySelector("[type=submit]"), async () => {
       try {
         granted = (await prove(entry.keys, start, form.password.value, { account: entry.account, what: purpose })).grant;
-        dialog.close();
+        if (form.onsubmit === submit) dialog.close(); // else it is open for another
       } catch (error) {
+        if (form.onsubmit !== submit) return;
         put(box, error);
         form.password.select();
       }
     });
   };
   form.querySelector(".no").onclick = () => dialog.close();
-  dialog.showModal();
-  return new Promise((done) => dialog.addEventListener("close", () => {
-    form.reset();
-    done(granted);
-  }, { once: true }));
+  await opened(dialog);
+  if (!dialog.open) form.reset();
+  return granted;
 }
 
 // fresh makes a call, and makes it again with a grant where one is wanted.
