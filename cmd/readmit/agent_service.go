@@ -30,7 +30,7 @@ func lean() {
 
 // starter is this system's way to have the agent started with every session.
 type starter interface {
-	install() error
+	install() (less string, err error) // less is what a person should know is missing
 	uninstall() error
 	installed() bool
 	start() error
@@ -118,8 +118,12 @@ administrator. A device with a READMIT_HOME of its own gets a service of its own
 				return exitError{failed, err.Error(), "readmit agent start runs it in the background without a service"}
 			}
 			if !s.installed() {
-				if err := s.install(); err != nil {
+				less, err := s.install()
+				if err != nil {
 					return exitError{failed, "the service was not installed: " + err.Error(), "readmit agent start runs it in the background without a service"}
+				}
+				if less != "" {
+					e.note("note: %s", less)
 				}
 			}
 			if _, err := resident.Stop(cmd.Context(), a.Home); err != nil { // one that is not the service's

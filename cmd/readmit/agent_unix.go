@@ -107,12 +107,12 @@ func newStarter(name, program string, args []string, _ agent.Home) (starter, err
 	return nil, errors.New("neither systemd nor launchd is here to start the agent")
 }
 
-func (m managed) install() error {
+func (m managed) install() (string, error) {
 	err := m.Service.Install()
 	if err != nil { // half a service is none
 		os.Remove(m.file)
 	}
-	return err
+	return "", err
 }
 
 func (m managed) uninstall() error { return m.Service.Uninstall() }

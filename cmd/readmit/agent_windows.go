@@ -124,16 +124,16 @@ func scheduler(args ...string) error {
 // install makes the task. Where Windows refuses, as a company's policy may, an
 // entry of the Run key is left: it starts the agent as well, and not again after
 // it was killed.
-func (k task) install() error {
-	err := k.define()
+func (k task) install() (less string, err error) {
+	err = k.define()
 	if err == nil {
 		err = scheduler("/create", "/tn", k.name, "/xml", k.file(), "/f")
 	}
 	if err == nil {
-		return k.forget()
+		return "", k.forget()
 	}
 	os.Remove(k.file())
-	return k.enter(err)
+	return fmt.Sprintf("Windows makes no task for the agent (%v): it starts when you sign in to Windows, and is not started again where it was killed", err), k.enter(err)
 }
 
 func (k task) uninstall() error {

@@ -140,7 +140,9 @@ func (p prefix) serveAgent(t *testing.T, exe, url string) {
 	if err := errors.Join(os.RemoveAll(tasks), os.WriteFile(tasks, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p.readmit(t, exe, 0, "agent", "install")
+	if out := p.readmit(t, exe, 0, "agent", "install"); !strings.Contains(out, "Windows makes no task") {
+		t.Errorf("without a task: %s", out)
+	}
 	if out := entered(); !strings.Contains(out, "readmit-agent") || !strings.Contains(out, "agent --service --home") {
 		t.Errorf("the Run key: %s", out)
 	}
