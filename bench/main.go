@@ -147,7 +147,7 @@ func (b *bench) all(accounts int) (err error) {
 func (b *bench) populate(accounts int) error {
 	fmt.Fprintf(b.log, "bench: %s; making %d accounts\n", b.cores, accounts)
 	var err error
-	if b.people, err = signUps(b.server.address, nil, accounts); err != nil {
+	if b.people, err = signUps(b.server.address, accounts); err != nil {
 		return err
 	}
 	for range 1024 {

@@ -94,7 +94,7 @@ func (b *bench) sized(name string, real, all int) (out *sized, err error) {
 		return out, err
 	}
 	fmt.Fprintf(b.log, "bench: %s: %d people sign up\n", name, real)
-	out.people, err = signUps(s.address, nil, real)
+	out.people, err = signUps(s.address, real)
 	if err := errors.Join(err, s.stop()); err != nil {
 		return out, err
 	}
