@@ -54,7 +54,7 @@ const (
 	// others wait for a commit. Beyond it, keys that are not enrolled wait, and
 	// enrolled devices pass them by; each more would be one more that an owner's
 	// message has to take turns with.
-	strangersAtOnce = 4
+	strangersAtOnce = 8
 	// strangersWaiting is how many wait for that; the next one is told to slow
 	// down before anything of it was checked.
 	strangersWaiting = 4096
