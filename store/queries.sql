@@ -1,10 +1,7 @@
--- name: Find :many
--- Always two rows, so that a known identifier costs what an unknown one does:
--- the account and its ghost, or a second ghost and the ghost. The key is looked
--- for in the index, there or not, and then two rows are fetched.
-SELECT a.* FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = @lookup), @second)
-UNION ALL
-SELECT b.* FROM subjects AS b WHERE b.lookup = @stand;
+-- name: Find :one
+-- The account, or the ghost where there is none. The key is looked for in the
+-- index, there or not, and then one row is fetched: the same for both.
+SELECT a.* FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = @lookup), @stand);
 
 -- name: CountLookup :one
 SELECT count(*) FROM subjects WHERE lookup = @lookup;

@@ -25,8 +25,8 @@ type companion struct {
 // sent whether or not there is such an account, so that the work is the same.
 var together = map[string][]companion{
 	"Find": {
-		instead(rows.TextDevices, `coalesce((SELECT f.id FROM subjects AS f WHERE f.lookup = $1), (SELECT f.id FROM subjects AS f WHERE f.lookup = $2))`, keys, found),
-		instead(rows.TextFormer, `coalesce((SELECT f.id FROM subjects AS f WHERE f.lookup = $1), (SELECT f.id FROM subjects AS f WHERE f.lookup = $2))`, keys, found),
+		instead(rows.TextDevices, `coalesce((SELECT f.id FROM subjects AS f WHERE f.lookup = $1), (SELECT f.id FROM subjects AS f WHERE f.lookup = $2))`, itself, found),
+		instead(rows.TextFormer, `coalesce((SELECT f.id FROM subjects AS f WHERE f.lookup = $1), (SELECT f.id FROM subjects AS f WHERE f.lookup = $2))`, itself, found),
 		instead(rows.TextFindLane, `$1`, lane, func(in []any, _ result) []any { return lane(in) }),
 	},
 	"Subject": {
@@ -49,24 +49,16 @@ func nothing([]any) []any { return nil }
 
 func itself(in []any) []any { return in }
 
-// keys of the account and of its ghost, from the arguments of Find.
-func keys(in []any) []any { return []any{in[0], in[2]} }
-
 func lane(in []any) []any {
 	return []any{int64(store.LaneOf(store.Key(in[0].([]byte))))}
 }
 
-// found is the account that Find leads to, as sqltx.Tx reads its two rows.
-func found(in []any, r result) []any {
-	for _, row := range r.rows {
-		if bytes.Equal(row[1].([]byte), in[0].([]byte)) {
-			return []any{row[0]}
-		}
-	}
-	if len(r.rows) != 2 {
+// found is the account that Find leads to.
+func found(_ []any, r result) []any {
+	if len(r.rows) == 0 {
 		return nil
 	}
-	return []any{r.rows[1][0]}
+	return []any{r.rows[0][0]}
 }
 
 // account is the one that a session belongs to.

@@ -37,9 +37,7 @@ type conn struct {
 func (s *Store) connect(readOnly bool) (*conn, error) {
 	mode, pragmas := "rwc", []string{
 		"busy_timeout(5000)",
-		// A sign-in changes a row in each of some eight pages, all of which go into
-		// the WAL: half the usual page makes it a sixth faster.
-		"page_size(2048)", "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
+		"journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
 		// Pages that many sign-ins write are moved into the database once for all of
 		// them: at 16 MB of WAL, which a start after a crash reads in some 50 ms.
 		"wal_autocheckpoint(4000)",

@@ -1578,60 +1578,40 @@ func (q *Queries) Entry(ctx context.Context, arg EntryParams) (Ledger, error) {
 	return i, err
 }
 
-const find = `-- name: Find :many
+const find = `-- name: Find :one
 SELECT a.id, a.lookup, a.ghost, a.identifier, a.record, a.stretch, a.epoch, a.created, a.disabled, a.password_changed, a.password_changed_by, a.stranger_failures, a.code_failures, a.seq0, a.seq1, a.seq2, a.seq3 FROM subjects AS a WHERE a.lookup = coalesce((SELECT k.lookup FROM subjects AS k WHERE k.lookup = $1), $2)
-UNION ALL
-SELECT b.id, b.lookup, b.ghost, b.identifier, b.record, b.stretch, b.epoch, b.created, b.disabled, b.password_changed, b.password_changed_by, b.stranger_failures, b.code_failures, b.seq0, b.seq1, b.seq2, b.seq3 FROM subjects AS b WHERE b.lookup = $3
 `
 
 type FindParams struct {
 	Lookup []byte
-	Second []byte
 	Stand  []byte
 }
 
-// Always two rows, so that a known identifier costs what an unknown one does:
-// the account and its ghost, or a second ghost and the ghost. The key is looked
-// for in the index, there or not, and then two rows are fetched.
-func (q *Queries) Find(ctx context.Context, arg FindParams) ([]Subject, error) {
-	rows, err := q.db.QueryContext(ctx, find, arg.Lookup, arg.Second, arg.Stand)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Subject
-	for rows.Next() {
-		var i Subject
-		if err := rows.Scan(
-			&i.ID,
-			&i.Lookup,
-			&i.Ghost,
-			&i.Identifier,
-			&i.Record,
-			&i.Stretch,
-			&i.Epoch,
-			&i.Created,
-			&i.Disabled,
-			&i.PasswordChanged,
-			&i.PasswordChangedBy,
-			&i.StrangerFailures,
-			&i.CodeFailures,
-			&i.Seq0,
-			&i.Seq1,
-			&i.Seq2,
-			&i.Seq3,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// The account, or the ghost where there is none. The key is looked for in the
+// index, there or not, and then one row is fetched: the same for both.
+func (q *Queries) Find(ctx context.Context, arg FindParams) (Subject, error) {
+	row := q.db.QueryRowContext(ctx, find, arg.Lookup, arg.Stand)
+	var i Subject
+	err := row.Scan(
+		&i.ID,
+		&i.Lookup,
+		&i.Ghost,
+		&i.Identifier,
+		&i.Record,
+		&i.Stretch,
+		&i.Epoch,
+		&i.Created,
+		&i.Disabled,
+		&i.PasswordChanged,
+		&i.PasswordChangedBy,
+		&i.StrangerFailures,
+		&i.CodeFailures,
+		&i.Seq0,
+		&i.Seq1,
+		&i.Seq2,
+		&i.Seq3,
+	)
+	return i, err
 }
 
 const findAddresses = `-- name: FindAddresses :many
