@@ -311,6 +311,22 @@ func TestKeys(t *testing.T) {
 		owner.focused("#close")
 		owner.key("\r") // at once
 		owner.focused("#closing-title")
+		owner.key(kb.Escape)
+		owner.focused("#close")
+		// In the same moment, before any timer, frame or word of the browser.
+		if heard := run(owner, chromedp.Evaluate[bool](`(async () => {
+			const press = document.activeElement;
+			const dialog = document.getElementById("closing");
+			press.click();
+			dialog.dispatchEvent(new Event("cancel", { cancelable: true })); // as Escape does
+			const left = !dialog.open;
+			for (let i = 0; i < 50; i++) await 0;
+			press.click();
+			return left && dialog.open;
+		})()`, chromedp.EvalAwaitPromise)); !heard {
+			t.Error("a press right after Escape is not heard")
+		}
+		owner.focused("#closing-title")
 		owner.fill("#closing-word", "close")
 		owner.fill("#closing-password", password)
 		owner.enter("#closing .danger")

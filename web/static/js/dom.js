@@ -58,16 +58,30 @@ export async function busy(button, work) {
 const ends = new WeakMap();
 
 // opened shows a dialog and waits until it is closed. A browser tells of that
-// with its next frame, which may be late: so it is looked at as soon as somebody
-// has done something that closes it; and what is told late, of a dialog that is
-// open again for another question, is not the end of that one.
+// with its next frame, and until then a press of what opened it would not be
+// heard: so Escape and the buttons of a question close it here, and whoever waits
+// goes on at once. What is told late, of a dialog that is open again for another
+// question, is not the end of that one.
 export function opened(dialog) {
   ends.get(dialog)?.();
-  const closed = () => { if (!dialog.open) ends.get(dialog)(); };
-  dialog.onclose = closed;
-  for (const closing of ["oncancel", "onsubmit", "onclick"]) dialog[closing] = () => setTimeout(closed);
+  dialog.onclose = () => { if (!dialog.open) ends.get(dialog)(); };
+  dialog.oncancel = (e) => {
+    e.preventDefault();
+    shut(dialog);
+  };
+  dialog.onsubmit = (e) => {
+    if (e.target.method !== "dialog") return;
+    e.preventDefault();
+    shut(dialog, e.submitter?.value);
+  };
   dialog.showModal();
   return new Promise((end) => ends.set(dialog, end));
+}
+
+// shut closes an opened dialog, with an answer where there is one.
+export function shut(dialog, answer) {
+  dialog.close(answer);
+  ends.get(dialog)();
 }
 
 // ask puts a question before something that cannot be taken back.

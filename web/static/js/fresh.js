@@ -1,5 +1,5 @@
 // What needs a fresh proof of the password: asked for when the server does.
-import { $, busy, hide, opened, show } from "./dom.js";
+import { $, busy, hide, opened, show, shut } from "./dom.js";
 import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { Problem } from "./page.js";
@@ -34,7 +34,7 @@ export async function grant(entry, purpose, dialog = $("prove"), missing = () =>
     busy(form.querySelector("[type=submit]"), async () => {
       try {
         granted = (await prove(entry.keys, start, form.password.value, { account: entry.account, what: purpose })).grant;
-        if (form.onsubmit === submit) dialog.close(); // else it is open for another
+        if (form.onsubmit === submit) shut(dialog); // else it is open for another
       } catch (error) {
         if (form.onsubmit !== submit) return;
         put(box, error);
@@ -42,7 +42,7 @@ export async function grant(entry, purpose, dialog = $("prove"), missing = () =>
       }
     });
   };
-  form.querySelector(".no").onclick = () => dialog.close();
+  form.querySelector(".no").onclick = () => shut(dialog);
   await opened(dialog);
   if (!dialog.open) form.reset();
   return granted;
