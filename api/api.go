@@ -79,10 +79,13 @@ type Problem struct {
 }
 
 func (p *Problem) Error() string {
-	if p.Detail != "" {
-		return p.Title + ": " + p.Detail
+	switch {
+	case p.Detail == "":
+		return p.Title
+	case p.Code == NotPossible: // the detail says it all: no such reference, the name is taken
+		return p.Detail
 	}
-	return p.Title
+	return p.Title + ": " + p.Detail
 }
 
 // Bytes is a byte string on the wire: base64url without padding.
