@@ -1,7 +1,7 @@
 package server
 
 import (
-	"io"
+	"bufio"
 	"net/http"
 	"time"
 
@@ -18,25 +18,37 @@ type Copied interface {
 const backupPause = time.Minute
 
 // adminBackup sends a backup. One that fails on its way ends early, and the
-// reader sees that its last line is missing.
+// reader sees that its last line is missing; one that fails before anything was
+// sent, as where the store does not answer, is said to.
 func (s *Server) adminBackup(w http.ResponseWriter, r *http.Request) {
-	control := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "application/gzip")
-	sums, err := archive.Write(r.Context(), patient{w, control}, s.copied, s.copied.Schema(), s.gate.Now())
-	if err != nil {
-		s.log.Error("operator: a backup was not finished", "error", err)
-		return
+	to := &patient{to: w, control: http.NewResponseController(w)}
+	held := bufio.NewWriterSize(to, 32<<10)
+	sums, err := archive.Write(r.Context(), held, s.copied, s.copied.Schema(), s.gate.Now())
+	if err == nil {
+		err = held.Flush()
 	}
-	s.log.Info("operator", "did", "backup", "rows", sums.Rows())
+	switch {
+	case err == nil:
+		s.log.Info("operator", "did", "backup", "rows", sums.Rows())
+	case to.sent:
+		s.log.Error("operator: a backup was not finished", "error", err)
+	default:
+		s.answer(w, nil, err)
+	}
 }
 
 // patient gives each part of a long answer its own time.
 type patient struct {
-	io.Writer
+	to      http.ResponseWriter
 	control *http.ResponseController
+	sent    bool
 }
 
-func (p patient) Write(b []byte) (int, error) {
+func (p *patient) Write(b []byte) (int, error) {
+	if !p.sent {
+		p.sent = true
+		p.to.Header().Set("Content-Type", "application/gzip")
+	}
 	p.control.SetWriteDeadline(time.Now().Add(backupPause)) // where the connection has one
-	return p.Writer.Write(b)
+	return p.to.Write(b)
 }

@@ -88,7 +88,7 @@ func (v *Verifier) poll(ctx context.Context) {
 			}
 		} else if ctx.Err() == nil {
 			v.fails(pathPoll, err)
-			v.stream.doubted(errors.Is(err, errRefused))
+			v.stream.doubted(errors.Is(err, errRefused) || errors.Is(err, errUnregistered))
 			wait, ask.ReturnImmediately = longer(wait), true
 		}
 		pause(ctx, spread(wait))
@@ -120,6 +120,9 @@ func (v *Verifier) ping(ctx context.Context) {
 
 // errRefused is a call that the account server understood, and does not grant.
 var errRefused = errors.New("refused")
+
+// errUnregistered: the service was removed, or was never there.
+var errUnregistered = errors.New("the account server does not know this credential: register the service anew (readmit admin service add)")
 
 // maxDetail bounds what is repeated of an answer's words.
 const maxDetail = 512
@@ -171,7 +174,7 @@ func (v *Verifier) call(ctx context.Context, method, path string, limit time.Dur
 	got, err := readAll(a.Body, maxAnswer)
 	switch {
 	case a.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s %s: the account server does not know this credential: register the service anew (readmit admin service add)", method, path)
+		return fmt.Errorf("%s %s: %w", method, path, errUnregistered)
 	case a.StatusCode/100 != 2:
 		return refusal(method, path, a.StatusCode, got)
 	case err != nil:

@@ -89,7 +89,12 @@ func (v *Verifier) watch(ctx context.Context) {
 // look asks what the account server delivers to this service.
 func (v *Verifier) look(ctx context.Context) error {
 	var all []api.Stream
-	if err := v.call(ctx, http.MethodGet, pathStream, callTime, nil, &all); err != nil {
+	err := v.call(ctx, http.MethodGet, pathStream, callTime, nil, &all)
+	if errors.Is(err, errUnregistered) {
+		v.found(err.Error(), true, true)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if len(all) == 0 {

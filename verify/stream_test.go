@@ -72,6 +72,34 @@ func TestStartWithASilentStream(t *testing.T) {
 	}
 }
 
+// A service that was removed hears of nothing any more, and says so.
+func TestServiceThatWasRemoved(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		p := verifytest.NewPerson()
+		if s := w.v.Status(); !s.Ready {
+			t.Fatalf("before: %+v", s)
+		}
+		token := w.server.Token(p, 1)
+		w.server.Fault(func(rw http.ResponseWriter, r *http.Request) bool {
+			gone := strings.HasPrefix(r.URL.Path, "/ssf/")
+			if gone {
+				rw.WriteHeader(http.StatusUnauthorized)
+			}
+			return gone
+		})
+		time.Sleep(2 * lookEvery)
+		if s := w.v.Status(); s.Ready || !strings.Contains(s.Error, "register the service anew") {
+			t.Errorf("after: %+v", s)
+		}
+		w.server.Fault(nil)
+		time.Sleep(2 * lookEvery)
+		if s := w.v.Status(); !s.Ready || s.Error != "" {
+			t.Errorf("registered anew: %+v", s)
+		}
+		w.want(p, token, Stale, "what a change may have ended meanwhile")
+	})
+}
+
 // What cannot be read of the stream is told, though polls are answered.
 func TestStreamThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

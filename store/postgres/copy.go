@@ -23,9 +23,10 @@ var tables = [...]string{
 	"passkeys", "receipts", "recoveries", "recovery_codes", "requests", "services", "sessions", "settings", "signals", "subjects", "works",
 }
 
-// tablesQuery names all tables there are, but for those of goose.
-const tablesQuery = `SELECT table_name FROM information_schema.tables
-WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT IN ('goose_db_version', 'goose_lock') ORDER BY table_name`
+// tablesQuery names all tables there are, but for those of goose. The catalogue
+// has those too that this user may not read.
+const tablesQuery = `SELECT c.relname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('goose_db_version', 'goose_lock') ORDER BY c.relname`
 
 // ErrOthers: there are tables in the database that no account server has made.
 var ErrOthers = errors.New("the database is used by something else already")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +120,22 @@ func TestTablesOfOthers(t *testing.T) {
 	}
 	if err := server.Exec(name, "CREATE TABLE settings (n INT)"); err != nil {
 		t.Errorf("a table was made: %v", err)
+	}
+
+	// Nor between those that this user may not read.
+	if name, err = server.Database(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(server.Exec(name, "CREATE TABLE orders (n INT)"), server.Exec(name, "CREATE ROLE clerk LOGIN"), server.Exec(name, "GRANT CREATE, USAGE ON SCHEMA public TO clerk")); err != nil {
+		t.Fatal(err)
+	}
+	of, err := url.Parse(server.URL(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.User = url.User("clerk")
+	if _, err := Open(t.Context(), Config{Address: of.String(), Moving: true}); !errors.Is(err, ErrOthers) {
+		t.Errorf("opened beside others' that are hidden: %v", err)
 	}
 }
 
