@@ -210,15 +210,25 @@ func Asides(j *doctor.Journal, before time.Time) ([]Aside, []doctor.Entry, error
 	}
 	var all []Aside
 	for _, e := range entries {
-		for _, m := range e.Moves {
-			a := Aside{Path: m.Path, Lies: m.Out, Since: e.At, Until: e.At.Add(KeptFor), Undo: e.ID}
-			if a.Files, a.Bytes, err = amount(m.Out); err != nil {
-				return nil, nil, err
-			}
-			all = append(all, a)
+		moved, err := Moved(e)
+		if err != nil {
+			return nil, nil, err
 		}
+		all = append(all, moved...)
 	}
 	return all, entries, nil
+}
+
+// Moved lists what one sign-out has moved aside, with how much it is.
+func Moved(e doctor.Entry) (all []Aside, err error) {
+	for _, m := range e.Moves {
+		a := Aside{Path: m.Path, Lies: m.Out, Since: e.At, Until: e.At.Add(KeptFor), Undo: e.ID}
+		if a.Files, a.Bytes, err = amount(m.Out); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 // amount counts the files in a folder and their bytes; one that is gone has none.

@@ -103,6 +103,12 @@ func gitLines(from io.Reader) (map[string]string, error) {
 	return in, lines.Err()
 }
 
+// loopback is a host whose messages leave this device for nowhere.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // audienceOf is the service that a token is for; empty for one that gets none:
 // what is not encrypted, and the account server itself.
 func (e *env) audienceOf(scheme, host string) (string, error) {
@@ -114,9 +120,7 @@ func (e *env) audienceOf(scheme, host string) (string, error) {
 	if err != nil {
 		return "", usageError{errors.New("the host is not one")}
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	loopback := u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
-	if scheme != "https" && !(scheme == "http" && loopback) {
+	if scheme != "https" && !(scheme == "http" && loopback(u.Hostname())) {
 		return "", nil
 	}
 	a, err := e.agent()
@@ -265,6 +269,9 @@ audience, as kubectl and programs like it expect of a plug-in.`,
 					return exitError{failed, "kubectl asks in a version that is not known here", "want " + execAPI + "v1 in its configuration"}
 				}
 				version = strings.TrimPrefix(info.Version, execAPI)
+			}
+			if u, err := url.Parse(audience); err == nil && strings.EqualFold(u.Scheme, "http") && !loopback(u.Hostname()) {
+				return exitError{failed, "this service gets no token", "a token is for one service that is reached by https, and never the account server's own"}
 			}
 			a, err := e.agent()
 			if err != nil {

@@ -140,10 +140,9 @@ func (e *env) signOut(ctx context.Context, a *agent.Agent, here []folders.Folder
 		return exitError{failed, "signed out, but the folders are where they were: " + err.Error(), "close what uses them, and run: readmit sign-out --remove-data"}
 	}
 	out := signedOut{SignedOut: true, Before: ended, Undo: []string{"readmit", "undo", entry.ID}}
-	for _, m := range entry.Moves {
-		out.Aside = append(out.Aside, folders.Aside{Path: m.Path, Lies: m.Out, Since: entry.At, Until: entry.At.Add(folders.KeptFor), Undo: entry.ID})
-	}
-	return e.toldSignedOut(out)
+	moved, err := folders.Moved(entry)
+	out.Aside = moved
+	return errors.Join(e.toldSignedOut(out), err)
 }
 
 func (e *env) toldSignedOut(out signedOut) error {
