@@ -95,10 +95,18 @@ func Stop(ctx context.Context, h agent.Home) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	unlock, err := h.Sole(ctx)
-	if err != nil {
-		return true, err
+	for {
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		unlock, err := h.Sole(soon)
+		cancel()
+		if err == nil {
+			unlock()
+			return true, nil
+		}
+		if soon.Err() == nil || ctx.Err() != nil {
+			return true, err
+		}
+		// One that was started beside it has waited for its turn, and has it now.
+		Call(ctx, h, Ask{Do: DoStop})
 	}
-	unlock()
-	return true, nil
 }
