@@ -163,6 +163,22 @@ func TestSecurity(t *testing.T) {
 		laptop.see("#prove")
 		laptop.click("#prove .main")
 		laptop.until(`document.querySelector("#prove [role=alert]").textContent.includes("needed")`)
+		// Left while its proof is under way, and asked again: the press is heard.
+		run(laptop, chromedp.Evaluate[chromedp.Void](`{
+			const ask = window.fetch;
+			let held = false;
+			window.fetch = (to, how) => {
+				if (held || !String(to).endsWith("/v1/sign-in/finish")) return ask(to, how);
+				held = true;
+				return new Promise(() => {});
+			};
+		}; undefined`))
+		laptop.write("#prove-password", password)
+		laptop.click("#prove .main")
+		laptop.see("#prove .main[aria-busy=true]")
+		laptop.click("#prove .no")
+		laptop.click("#codes-make")
+		laptop.see("#prove .main:not([aria-busy])")
 		laptop.write("#prove-password", "a wrong one")
 		laptop.click("#prove .main")
 		laptop.until(`document.querySelector("#prove [role=alert] a")`)

@@ -41,18 +41,29 @@ export function lead(to) {
   if (!elsewhere) to.focus();
 }
 
+const works = new WeakMap();
+
 // busy keeps a button from being pressed twice while its work runs, and says
 // so to those who listen.
 export async function busy(button, work) {
   if (button.getAttribute("aria-busy") === "true") return;
+  const mine = {};
+  works.set(button, mine);
   button.setAttribute("aria-busy", "true");
   say(t("working"));
   try {
     return await work();
   } finally {
-    button.removeAttribute("aria-busy");
+    if (works.get(button) === mine) rest(button);
     if ($("say").textContent === t("working")) say(""); // what came of it stays said
   }
+}
+
+// rest lets a button be pressed again while work goes on that nobody waits for
+// any more.
+export function rest(button) {
+  works.delete(button);
+  button.removeAttribute("aria-busy");
 }
 
 const ends = new WeakMap();

@@ -1,5 +1,5 @@
 // What needs a fresh proof of the password: asked for when the server does.
-import { $, busy, hide, opened, show, shut } from "./dom.js";
+import { $, busy, hide, opened, rest, show, shut } from "./dom.js";
 import { self } from "./device.js";
 import { hints } from "./hints.js";
 import { Problem } from "./page.js";
@@ -16,8 +16,10 @@ for (const form of document.querySelectorAll("#prove form, #closing form")) hint
 export async function grant(entry, purpose, dialog = $("prove"), missing = () => "") {
   const form = dialog.querySelector("form");
   const box = form.querySelector("[role=alert]");
+  const button = form.querySelector("[type=submit]");
   let granted = null;
   hide(box);
+  rest(button); // from a proof that was under way when the dialog was left
   form.reset();
   form.account.value = entry.account;
   const start = { account: entry.account, purpose, device_name: entry.name, client: self() };
@@ -31,7 +33,7 @@ export async function grant(entry, purpose, dialog = $("prove"), missing = () =>
       (lacking ? form.word : form.password).focus();
       return;
     }
-    busy(form.querySelector("[type=submit]"), async () => {
+    busy(button, async () => {
       try {
         granted = (await prove(entry.keys, start, form.password.value, { account: entry.account, what: purpose })).grant;
         if (form.onsubmit === submit) shut(dialog); // else it is open for another
