@@ -201,6 +201,16 @@ func (a *Agent) Code() (code.Code, time.Duration, error) {
 	return code.Offline(id.CodeSecret, now), left, nil
 }
 
+// SessionIn reads the content of a session file; of one that is damaged it is the
+// zero Session.
+func SessionIn(b []byte) Session {
+	var s Session
+	if decode(b, &s) != "" {
+		return Session{}
+	}
+	return s
+}
+
 // Valid reports whether bytes are a whole file of the given name.
 func Valid(name string, b []byte) bool {
 	var v any

@@ -18,8 +18,8 @@ import (
 
 var (
 	// ErrChanged: a file is not any more what it was when the repair was shown,
-	// or, for undo, what the repair left.
-	ErrChanged = errors.New("the evidence has changed since it was shown: run readmit doctor again")
+	// or, for undo, what the repair left. It comes as a ChangedError.
+	ErrChanged = errors.New("the evidence has changed")
 	// ErrNoRepair: nothing to undo.
 	ErrNoRepair = errors.New("there is no repair to undo")
 	// ErrUndone: it was undone before.
@@ -29,6 +29,37 @@ var (
 	// ErrNewer: a newer readmit wrote the entry.
 	ErrNewer = errors.New("a newer readmit wrote it: use that one; this one changes nothing")
 )
+
+// What has become of a file or a folder that is not what it was.
+const (
+	Gone     = "is gone"
+	Altered  = "has changed"
+	Appeared = "is there again"
+)
+
+// ChangedError is ErrChanged with what has changed, and how.
+type ChangedError struct {
+	Path string // absolute
+	How  string // Gone, Altered, Appeared
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("%s %s meanwhile: run the command again", e.Path, e.How)
+}
+
+func (e *ChangedError) Unwrap() error { return ErrChanged }
+
+// changed tells what has become of what had one sum and has another now.
+func changed(path, was, now string) error {
+	how := Altered
+	switch "none" {
+	case now:
+		how = Gone
+	case was:
+		how = Appeared
+	}
+	return &ChangedError{path, how}
+}
 
 // Content is a file as it is or shall be; a nil Bytes is no file.
 type Content struct {
@@ -197,7 +228,7 @@ func (j *Journal) Apply(r Repair) (Entry, error) {
 			return Entry{}, err
 		}
 		if now != a.Sum {
-			return Entry{}, fmt.Errorf("%s: %w", a.Path, ErrChanged)
+			return Entry{}, changed(a.Path, a.Sum, now)
 		}
 	}
 	return j.apply(r, "", trees, func(id string) ([]Moved, error) {
@@ -218,7 +249,7 @@ func (j *Journal) apply(r Repair, undoes string, trees *sums, moves func(id stri
 			return Entry{}, err
 		}
 		if now.Sum() != c.Before.Sum() {
-			return Entry{}, ErrChanged
+			return Entry{}, changed(filepath.Join(j.Dir, c.File), c.Before.Sum(), now.Sum())
 		}
 	}
 	e := Entry{Version: journalVersion, At: j.Now().UTC(), Cause: r.Cause, Why: r.Why, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
@@ -349,7 +380,7 @@ func (j *Journal) unchanged(e *Entry) ([]int, error) {
 		case c.Before:
 			todo = append(todo, i)
 		default:
-			return nil, fmt.Errorf("%s: %w", c.File, ErrChanged)
+			return nil, changed(filepath.Join(j.Dir, c.File), c.Before, now.Sum())
 		}
 	}
 	return todo, nil
@@ -498,31 +529,32 @@ func (j *Journal) Resume() ([]Entry, error) {
 	return finished, nil
 }
 
-// Undo takes a repair back, byte for byte; an empty id is the latest that was
-// not undone. It is itself written down, and refuses with ErrChanged when a
-// file is not what the repair left, or what lies aside is not what was moved
-// there. What has come since in the place of what was moved is moved aside in
-// its turn.
+// Undoable lists the repairs that can be taken back and were not, oldest first;
+// what an undo has written down is none of them.
+func (j *Journal) Undoable() ([]Entry, error) {
+	all, err := j.List()
+	return slices.DeleteFunc(all, func(e Entry) bool { return e.State != done || e.Undoes != "" }), err
+}
+
+// Undo takes a repair back, byte for byte; an empty id is the latest that can be.
+// It is itself written down, and refuses with a ChangedError, and the repair, when
+// a file is not what the repair left, or what lies aside is not what was moved
+// there. What has come since in the place of what was moved is moved aside in its
+// turn.
 func (j *Journal) Undo(id string) (Entry, error) {
-	var e Entry
 	if id == "" {
-		all, err := j.List()
+		all, err := j.Undoable()
 		if err != nil {
-			return e, err
+			return Entry{}, err
 		}
-		for _, o := range all {
-			if o.State == done && o.Undoes == "" {
-				e = o
-			}
+		if len(all) == 0 {
+			return Entry{}, ErrNoRepair
 		}
-		if e.ID == "" {
-			return e, ErrNoRepair
-		}
-	} else {
-		var err error
-		if e, err = j.entry(id); err != nil {
-			return e, err
-		}
+		id = all[len(all)-1].ID
+	}
+	e, err := j.entry(id)
+	if err != nil {
+		return e, err
 	}
 	switch e.State {
 	case undone:
@@ -548,7 +580,11 @@ func (j *Journal) Undo(id string) (Entry, error) {
 		r.Changes = append(r.Changes, Change{File: c.File, Before: after, After: before})
 	}
 	trees := &sums{read: j.read}
-	return j.apply(r, e.ID, trees, func(id string) ([]Moved, error) { return back(e.Moves, id, trees) })
+	made, err := j.apply(r, e.ID, trees, func(id string) ([]Moved, error) { return back(e.Moves, id, trees) })
+	if errors.Is(err, ErrChanged) {
+		return e, err
+	}
+	return made, err
 }
 
 // kept reads a content that the journal holds, and sees that it is whole.

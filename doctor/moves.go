@@ -48,12 +48,11 @@ func back(moves []Moved, id string, trees *sums) ([]Moved, error) {
 	return out, movable(out, trees)
 }
 
-// movable returns ErrChanged unless each move is still to be made from what it
+// movable returns a ChangedError unless each move is still to be made from what it
 // was planned on, or is made already, or half made.
 func movable(moves []Moved, trees *sums) error {
 	for _, m := range moves {
 		out, in, path := exists(m.Out), exists(m.In), exists(m.Path)
-		changed := ""
 		switch {
 		case m.Out != "" && !out: // nothing is moved yet
 			sum, err := trees.of(m.Path)
@@ -61,10 +60,10 @@ func movable(moves []Moved, trees *sums) error {
 				return err
 			}
 			if sum != m.OutSum {
-				changed = m.Path
+				return changed(m.Path, m.OutSum, sum)
 			}
 		case in && path: // something has come to where it shall go
-			changed = m.Path
+			return &ChangedError{m.Path, Appeared}
 		}
 		if m.In != "" && in {
 			sum, err := trees.of(m.In)
@@ -72,13 +71,10 @@ func movable(moves []Moved, trees *sums) error {
 				return err
 			}
 			if sum != m.InSum {
-				changed = m.In
+				return changed(m.In, m.InSum, sum)
 			}
-		} else if m.In != "" && !path {
-			changed = m.In
-		}
-		if changed != "" {
-			return fmt.Errorf("%s: %w", changed, ErrChanged)
+		} else if m.In != "" && (!path || m.Out != "" && !out) { // it is neither where it lay nor where it shall go
+			return &ChangedError{m.In, Gone}
 		}
 	}
 	return nil

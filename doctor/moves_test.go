@@ -180,6 +180,35 @@ func TestMovesRefuseWhatChanged(t *testing.T) {
 	}
 }
 
+// TestUndoOfWhatIsGone: what has come since stays in its place when what lay
+// aside is gone.
+func TestUndoOfWhatIsGone(t *testing.T) {
+	root, list, _ := library(t)
+	j := journal(t.TempDir(), nil)
+	j.Services = &daemons{}
+	e, err := j.Apply(asides(t, j, list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(e.Moves[0].Out); err != nil {
+		t.Fatal(err)
+	}
+	for _, since := range []string{"", "came since"} {
+		if since != "" {
+			write(t, list, Content{[]byte(since), 0o600})
+		}
+		before := sum(t, root)
+		refused, err := j.Undo("")
+		is := new(ChangedError)
+		if !errors.As(err, &is) || *is != (ChangedError{e.Moves[0].Out, Gone}) || refused.ID != e.ID {
+			t.Errorf("with %q in its place: repair %q, %v", since, refused.ID, err)
+		}
+		if sum(t, root) != before {
+			t.Errorf("with %q in its place: something was touched", since)
+		}
+	}
+}
+
 // TestMovesCut loses the power at each step, of the repair and of its undo:
 // what is left is finished, and the way back leads to the same bytes.
 func TestMovesCut(t *testing.T) {

@@ -1,13 +1,21 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/doctor/account"
 )
 
 func newUndoCommand(e *env) *cobra.Command {
@@ -15,8 +23,9 @@ func newUndoCommand(e *env) *cobra.Command {
 		Use:   "undo [ID]",
 		Short: "Take a repair back, byte for byte",
 		Long: `Take a repair back, byte for byte: the latest, or the one named. It is refused when
-a file is not what the repair left. An undo is itself kept, and can be undone by
-its own ID. "readmit undo --json" tells which repair it was.`,
+a file is not what the repair left; and without an ID, where it would put a former
+session in the place of the one you have signed in to since. An undo is itself kept,
+and can be undone by its own ID. "readmit undo --json" tells which repair it was.`,
 		Example: "  readmit undo\n  readmit undo 3",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,11 +46,16 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 			id := ""
 			if len(args) > 0 {
 				id = args[0]
+			} else {
+				err = mayUndoLatest(a, j)
 			}
-			done, err := j.Undo(id)
+			var done doctor.Entry
+			if err == nil {
+				done, err = j.Undo(id)
+			}
 			unlockHome()
 			if err != nil {
-				return unkept(a, err)
+				return notUndone(a, j, done, err)
 			}
 			done.Unstarted = e.await(a, done)
 			out := made{ID: done.ID, Cause: done.Cause, Why: done.Why, Do: done.Do, Files: []string{}, Stop: done.Stop, Start: done.Start, Unstarted: done.Unstarted}
@@ -52,7 +66,7 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 				out.Files = append(out.Files, m.Path)
 			}
 			return e.data(out, func(w io.Writer) {
-				if done.Why == doctor.SignOut {
+				if s, err := a.Home.Session(); done.Why == doctor.SignOut && err == nil && s.ID == "" {
 					fmt.Fprintln(w, "the folders are back; to sign in again: readmit sign-in")
 				}
 				fmt.Fprintf(w, "repair %s is taken back: %s\n", done.Undoes, clean(strings.Join(out.Files, ", ")))
@@ -67,4 +81,90 @@ its own ID. "readmit undo --json" tells which repair it was.`,
 			})
 		},
 	}
+}
+
+// mayUndoLatest refuses where nobody has said which repair, and the latest would
+// cost the session that this device has now.
+func mayUndoLatest(a *agent.Agent, j *doctor.Journal) error {
+	all, err := j.Undoable()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	latest := all[len(all)-1]
+	replaces, err := account.ReplacesSession(a.Home, latest)
+	if err != nil || !replaces {
+		return err
+	}
+	return exitError{failed,
+		fmt.Sprintf("repair %s (%s) was not taken back: it would put the session file of before in the place of the session that you have signed in to since, and this device would be signed out", latest.ID, ofRepair(latest)),
+		"to do it all the same: readmit undo " + latest.ID + "; the present session then lies beside it" + others(all, latest.ID)}
+}
+
+// notUndone says of an undo that was refused what has become of which file, and
+// how one goes on.
+func notUndone(a *agent.Agent, j *doctor.Journal, r doctor.Entry, err error) error {
+	is := new(doctor.ChangedError)
+	if !errors.As(err, &is) {
+		return unkept(a, err)
+	}
+	all, listed := j.Undoable()
+	if listed != nil {
+		return listed
+	}
+	text := fmt.Sprintf("repair %s (%s) was not taken back: %s %s", r.ID, ofRepair(r), is.Path, is.How)
+	return exitError{failed, text, keptOf(j, r, *is) + others(all, r.ID)}
+}
+
+// keptOf says where that is which a refused undo would have put back.
+func keptOf(j *doctor.Journal, r doctor.Entry, is doctor.ChangedError) string {
+	for i, c := range r.Changes {
+		if filepath.Join(j.Dir, c.File) != is.Path {
+			continue
+		}
+		if c.Before == "none" {
+			return "before the repair there was no such file: to go back to that, move it away yourself"
+		}
+		return fmt.Sprintf("what the repair replaced is kept in %s: to have it back, copy it there yourself", filepath.Join(j.Kept(r), "before-"+strconv.Itoa(i)))
+	}
+	var left []string
+	for _, m := range r.Moves {
+		if _, err := os.Lstat(m.Out); m.Out == "" || err != nil {
+			continue
+		}
+		first := ""
+		if _, err := os.Lstat(m.Path); err == nil {
+			first = " (move away first what is there now)"
+		}
+		left = append(left, m.Restore()+first)
+	}
+	if len(left) == 0 {
+		return "nothing of it is left that could come back"
+	}
+	return "to put back what lies aside, as it is now: " + strings.Join(left, "; ")
+}
+
+// ofRepair is what a repair was for, in a word, and when it was made.
+func ofRepair(r doctor.Entry) string {
+	what := string(r.Cause)
+	if what == "" {
+		what = r.Why
+	}
+	return what + ", " + r.At.Local().Format(time.DateOnly)
+}
+
+// toName is how many other repairs are named.
+const toName = 5
+
+// others names the latest of the other repairs that can be taken back.
+func others(all []doctor.Entry, but string) string {
+	var names []string
+	for _, r := range slices.Backward(all) {
+		if r.ID != but && len(names) < toName {
+			names = append(names, fmt.Sprintf("readmit undo %s (%s)", r.ID, ofRepair(r)))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; other repairs: " + strings.Join(names, ", ")
 }

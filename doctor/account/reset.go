@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/doctor"
@@ -54,6 +56,32 @@ func Reset(ctx context.Context, a *agent.Agent, j *doctor.Journal) (r doctor.Rep
 		r.Aside = append(r.Aside, aside)
 	}
 	return r, ex.identity, nil
+}
+
+// ReplacesSession reports whether to undo a repair would put another session
+// file in the place of the one of the session that this device has now: somebody
+// has signed in since. A session that the device was given back by its key is the
+// same one. A file that a repair has changed, not moved, needs no look: its undo
+// is refused where it is not what the repair left.
+func ReplacesSession(h agent.Home, r doctor.Entry) (bool, error) {
+	path, err := filepath.Abs(h.Path(agent.SessionFile))
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(r.Moves, func(m doctor.Moved) bool { return m.Path == path })
+	if i < 0 {
+		return false, nil
+	}
+	now, err := h.Session()
+	if err != nil || now.ID == "" {
+		return false, nil // a file that cannot be used is no loss
+	}
+	m := r.Moves[i]
+	if sum, err := doctor.TreeSum(m.Out); err != nil || sum != m.OutSum {
+		return false, err // the undo says what has become of it
+	}
+	b, err := os.ReadFile(m.Out)
+	return agent.SessionIn(b).ID != now.ID, err
 }
 
 // empty reports whether there is nothing at a path, or a folder with nothing in it.
