@@ -169,13 +169,17 @@ func (a *Agent) Restore(ctx context.Context) ([]byte, error) {
 }
 
 // SignOut ends the session, here and at the server. A session that the server
-// ended before is gone here all the same; ended says so.
+// ended before is gone here all the same; ended says so. Where the session cannot
+// be taken away here it returns a WriteError, and nothing has ended.
 func (a *Agent) SignOut(ctx context.Context) (ended bool, err error) {
 	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
+	if err := a.Home.mayWrite(""); err != nil {
+		return false, err
+	}
 	if err := a.settle(ctx); err != nil {
 		return false, err
 	}

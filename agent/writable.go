@@ -10,7 +10,11 @@ import (
 // is somebody else's, as after a command that was run as another user. It
 // changes nothing itself.
 func (h Home) Writable() error {
-	for _, name := range []string{"", IncidentsDir, "repairs", "agent", lockFile, repairLock, agentLock} {
+	return h.mayWrite("", IncidentsDir, "repairs", "agent", lockFile, repairLock, agentLock)
+}
+
+func (h Home) mayWrite(names ...string) error {
+	for _, name := range names {
 		path := h.Path(name)
 		if err := writable(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return &WriteError{path, err}

@@ -110,13 +110,28 @@ func TestFullDisk(t *testing.T) {
 	ok("status") // what takes no room goes on
 	ok("agent", "stop")
 	must(running.Wait())
+	folder := filepath.Join(w.dir, "folder")
+	must(os.Mkdir(folder, 0o700))
 	fill() // what the agent had has become room
 	before = stateOf(t, home)
 	full("token", "--min-valid", "5m") // by itself
 	full("sign-in", "--password-file", "right.txt")
+	full("agent", "start")
 	same("full, alone")
 
 	must(os.Remove(filler))
+	ok("data", "add", folder)
+	fill()
+	before = stateOf(t, home)
+	full("sign-out", "--remove-data") // nothing has ended at the server either
+	same("full, with a folder")
+	if _, err := os.Stat(folder); err != nil {
+		t.Error(err)
+	}
+	ok("status")
+	ok("sign-out", "--keep-data") // what only takes a file away needs no room
+	must(os.Remove(filler))
+	ok("sign-in", "--password-file", "right.txt")
 	ok("token", "--min-valid", "5m")
 	ok("reset", "--yes")
 	ok("undo")

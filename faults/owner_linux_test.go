@@ -127,6 +127,10 @@ func TestWrongOwner(t *testing.T) {
 	must(os.Chmod(home, 0o555))
 	must(os.Chmod(session, 0o600))
 	fails("chown", "reset", "--yes")
+	fails(home+": permission denied|chown", "sign-out")
+	fails(home+": permission denied|chown", "agent", "start")
+	fails(home+": permission denied|chown", "agent", "restart")
+	ok("status") // nothing has ended at the server either
 	must(os.Chmod(home, 0o700))
 	give(nobody, home)
 	if now := stateOf(t, home); !maps.EqualFunc(now, before, bytes.Equal) {

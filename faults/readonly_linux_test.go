@@ -47,7 +47,7 @@ func TestReadOnly(t *testing.T) {
 	run(1, "lives|read-only file system|mount it writable", "doctor", "--provider", "account")
 	for _, args := range [][]string{
 		{"token", "--min-valid", "5m"}, {"sign-in", "--password-file", "right.txt"}, {"sign-out", "--keep-data"}, {"reset", "--yes"}, {"undo"},
-		{"doctor", "--provider", "account", "--fix", "--yes"}, {"agent"},
+		{"doctor", "--provider", "account", "--fix", "--yes"}, {"agent"}, {"agent", "start"},
 	} {
 		run(1, "read-only file system|mount it writable", args...)
 	}

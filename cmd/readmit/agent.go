@@ -251,6 +251,9 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := canWrite(a.Home); err != nil {
+				return err // one that runs is not stopped where none could start
+			}
 			if _, err := resident.Stop(cmd.Context(), a.Home); err != nil {
 				return err
 			}
@@ -270,6 +273,9 @@ func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 	}
 	if err := a.Home.Ours(agent.AgentFile); err != nil {
 		return err // it could not write down that it runs
+	}
+	if err := canWrite(a.Home); err != nil {
+		return err
 	}
 	s, err := e.service(a)
 	if err == nil && s.installed() {

@@ -134,6 +134,15 @@ func (e *env) resume(ctx context.Context, a *agent.Agent, j *doctor.Journal) err
 	return nil
 }
 
+// canWrite reports what would keep a home from taking files, before anything is
+// begun that must be written down.
+func canWrite(h agent.Home) error {
+	if err := h.Writable(); err != nil {
+		return err
+	}
+	return h.Room()
+}
+
 // unkept says of an error of the disk what is to be done.
 func unkept(a *agent.Agent, err error) error {
 	var path *fs.PathError

@@ -123,6 +123,9 @@ func (e *env) signOut(ctx context.Context, a *agent.Agent, here []folders.Folder
 	if err != nil {
 		return unkept(a, err)
 	}
+	if err := canWrite(a.Home); err != nil {
+		return err
+	}
 	ended, err := a.SignOut(ctx)
 	if errors.Is(err, agent.ErrNotSignedIn) {
 		ended, err = true, nil // the folders are left all the same
