@@ -116,6 +116,9 @@ type StateError struct {
 }
 
 func (e *StateError) Error() string {
+	if e.Problem == Newer {
+		return "this device's state was written by a newer readmit: " + e.File
+	}
 	return fmt.Sprintf("this device's state is damaged: %s is %s", e.File, e.Problem)
 }
 

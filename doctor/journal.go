@@ -27,7 +27,7 @@ var (
 	// ErrPurged: what it had moved aside was deleted, by a person's command.
 	ErrPurged = errors.New("what lay aside was deleted since, by readmit data purge: it cannot come back")
 	// ErrNewer: a newer readmit wrote the entry.
-	ErrNewer = errors.New("a newer readmit wrote it: use that one; this one changes nothing")
+	ErrNewer = errors.New("a newer readmit wrote it: update this program, or use that one; this one changes nothing")
 )
 
 // What has become of a file or a folder that is not what it was.

@@ -291,6 +291,8 @@ func reason(err error) string {
 		return "The account server cannot be reached (" + gone.Why + "). Run: readmit doctor"
 	case errors.As(err, &keys):
 		return "This device's key cannot be read: " + keys.Error() + ". Unlock it, or run: readmit doctor"
+	case errors.As(err, &state) && state.Problem == agent.Newer:
+		return state.Error() + ". Update this program, or use that one"
 	case errors.As(err, &state):
 		return state.Error() + ". Run: readmit doctor --fix"
 	case errors.As(err, &unkept):

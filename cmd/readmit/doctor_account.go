@@ -148,7 +148,7 @@ func (d *doctoring) accountEnds(ex *account.Examination, next []string) (code in
 	case ex.Unreached():
 		return unchecked, "the account server could not be asked about the account"
 	case ex.NewerState():
-		return failed, "a newer readmit wrote this device's state: use that one; nothing was changed"
+		return failed, "a newer readmit wrote this device's state: update this program, or use that one; nothing was changed"
 	case len(next) > 0:
 		return needPerson, "now sign in: " + command(next)
 	case d.fixes() && len(ex.Findings) == 1 && len(ex.Behind) > 0:

@@ -88,7 +88,7 @@ func (e *env) trouble(err error) trouble {
 	case errors.As(err, &state):
 		hint := "run: readmit doctor --fix"
 		if state.Problem == agent.Newer {
-			hint = "a newer readmit wrote it: use that one; this one changes nothing"
+			hint = "a newer readmit wrote it: update this program, or use that one; this one changes nothing"
 		}
 		return trouble{Error: state.Error(), Hint: hint, exit: failed}
 	case errors.As(err, &keys):

@@ -201,7 +201,7 @@ func TestFail(t *testing.T) {
 		{&agent.UnreachableError{Server: "https://id.example.org", Why: agent.TimedOut}, unchecked, []string{"readmit: the account server https://id.example.org cannot be reached (timed-out)", "hint: nothing was checked; to find out why, run: readmit doctor --server https://id.example.org"}},
 		{&agent.AddressError{Typed: "https://a.example.org", Public: "https://b.example.org"}, misused, []string{`readmit: the account server at https://a.example.org has the public address "https://b.example.org": use that one`, "hint: say --server https://b.example.org"}},
 		{&agent.StateError{File: "session.json", Problem: agent.Malformed}, failed, []string{"readmit: this device's state is damaged: session.json is malformed", "hint: run: readmit doctor --fix"}},
-		{&agent.StateError{File: "session.json", Problem: agent.Newer}, failed, []string{"readmit: this device's state is damaged: session.json is newer", "hint: a newer readmit wrote it: use that one; this one changes nothing"}},
+		{&agent.StateError{File: "session.json", Problem: agent.Newer}, failed, []string{"readmit: this device's state was written by a newer readmit: session.json", "hint: a newer readmit wrote it: update this program, or use that one; this one changes nothing"}},
 		{agent.ErrNotEnrolled, needPerson, []string{"readmit: this device is not enrolled for an account", "hint: run: readmit sign-in --server URL --account ID"}},
 		{agent.ErrNotSignedIn, needPerson, []string{"readmit: this device is not signed in", "hint: run: readmit sign-in"}},
 		{agent.ErrNoAttempt, needPerson, []string{"readmit: no sign-in on this device waits for a code", "hint: begin one: readmit sign-in"}},

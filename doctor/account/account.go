@@ -97,7 +97,21 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 	if ex.Findings == nil {
 		ex.Findings = []cause.Finding{}
 	}
+	if ex.NewerState() {
+		ofNewer(ex.Findings)
+	}
 	return ex, nil
+}
+
+// ofNewer puts right what the table says of state that is damaged where it is
+// only of a newer readmit: it is intact, and no repair is offered.
+func ofNewer(found []cause.Finding) {
+	for i := range found {
+		if found[i].Cause == "state-damaged" {
+			found[i].Title = "State kept on this device was written by a newer Readmit"
+			found[i].Remedies = []cause.Remedy{{By: cause.Person, Do: "Update this program, or use the newer one that wrote the file. It is not damaged: nothing is moved aside, and nothing else is repaired meanwhile."}}
+		}
+	}
 }
 
 // once leaves out what was seen twice: the server repeats what it was told. What
@@ -207,6 +221,9 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 	}
 	if len(ex.files) == 0 {
 		return facts, "intact"
+	}
+	if ex.NewerState() {
+		return facts, "written by a newer readmit"
 	}
 	return facts, "damaged"
 }
@@ -367,7 +384,7 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 	case ex.noKey != "":
 		return nil, "left out: there is no key to sign with"
 	case !ex.Enrolled || ex.intact != agent.IdentityFile || ex.mismatch:
-		return nil, "left out: the device is not enrolled, or its enrolment is damaged"
+		return nil, "left out: the device is not enrolled, or its enrolment cannot be used"
 	}
 	s, err := a.Home.Session()
 	problem := ex.files[agent.SessionFile]
@@ -380,6 +397,9 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 		if problem == "" {
 			ex.files[agent.SessionFile] = agent.Missing
 			return damaged(agent.SessionFile, agent.Missing), "lives, and its file is missing"
+		}
+		if problem == agent.Newer {
+			return nil, "lives"
 		}
 		return nil, "lives; its file can be restored"
 	}

@@ -19,6 +19,9 @@ const private = 0o600
 // the files are now.
 func (ex *Examination) Plan(j *doctor.Journal) ([]doctor.Repair, error) {
 	var plan []doctor.Repair
+	if ex.NewerState() {
+		return nil, nil
+	}
 	for _, f := range ex.Findings {
 		var r doctor.Repair
 		var err error

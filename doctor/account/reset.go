@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNewerState: a newer readmit wrote some of the state.
-var ErrNewerState = errors.New("a newer readmit wrote this device's state: use that one; nothing was changed")
+var ErrNewerState = errors.New("a newer readmit wrote this device's state: update this program, or use that one; nothing was changed")
 
 // cached are the files of a home that can be had again: from the server, or by
 // trying again.
