@@ -226,7 +226,8 @@ func newAgentStartCommand(e *env) *cobra.Command {
 		Short: "Start the agent in the background",
 		Long: `Start the agent: the service where it is installed, else a process in the
 background that lasts until it is stopped or this machine restarts. Its words are
-in agent/log in this device's folder.`,
+in agent/log in this device's folder. A device that is not enrolled has nothing for
+it to keep: sign in first.`,
 		Example: "  readmit agent start",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -251,7 +252,7 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := canWrite(a.Home); err != nil {
+			if err := canStart(a); err != nil {
 				return err // one that runs is not stopped where none could start
 			}
 			if _, err := resident.Stop(cmd.Context(), a.Home); err != nil {
@@ -266,15 +267,29 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 // while a machine is starting everything else too.
 const startTime = 15 * time.Second
 
+// canStart reports what a person must do before an agent has anything to keep, or
+// can write down that it runs. A key store that is locked is no hindrance: it can
+// be unlocked while the agent runs.
+func canStart(a *agent.Agent) error {
+	if err := a.Home.Ours(agent.AgentFile); err != nil {
+		return err
+	}
+	if err := canWrite(a.Home); err != nil {
+		return err
+	}
+	_, err := a.Identity()
+	if locked := new(agent.KeyStoreError); errors.As(err, &locked) {
+		return nil
+	}
+	return err
+}
+
 // startAgent starts the agent and waits until it answers.
 func (e *env) startAgent(ctx context.Context, a *agent.Agent) error {
 	if resident.Runs(ctx, a.Home) {
 		return e.data(map[string]bool{"running": true}, func(w io.Writer) { fmt.Fprintln(w, "the agent runs already") })
 	}
-	if err := a.Home.Ours(agent.AgentFile); err != nil {
-		return err // it could not write down that it runs
-	}
-	if err := canWrite(a.Home); err != nil {
+	if err := canStart(a); err != nil {
 		return err
 	}
 	s, err := e.service(a)

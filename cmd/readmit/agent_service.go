@@ -117,6 +117,9 @@ administrator. A device with a READMIT_HOME of its own gets a service of its own
 			if err != nil {
 				return exitError{failed, err.Error(), "readmit agent start runs it in the background without a service"}
 			}
+			if err := canStart(a); err != nil {
+				return err
+			}
 			if !s.installed() {
 				less, err := s.install()
 				if err != nil {
