@@ -80,6 +80,15 @@ func (r *requests) answered() {
 	}
 }
 
+// anew is called when this device has another session, or none any more: what
+// failed for the former one says nothing of this one.
+func (r *requests) anew() {
+	r.mu.Lock()
+	r.why = nil
+	r.mu.Unlock()
+	r.poke()
+}
+
 // seen shows the requests that are new, and forgets those that are gone.
 func (r *requests) seen(now api.Requests) {
 	r.mu.Lock()

@@ -177,3 +177,60 @@ func TestRequestsAtWakeUp(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// What failed for a session is forgotten with it: after the next sign-in nothing
+// waits for its time, and after a sign-out no token's times are told.
+func TestStatusOfAnotherSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		home, err := agent.OpenHome(func(string) string { return t.TempDir() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		signIn := func(session string) time.Time {
+			ends := time.Now().Add(agent.TokenLife).UTC()
+			if err := home.Save(agent.SessionFile, agent.Session{ID: session, Tokens: map[string]agent.Token{"": {Value: session, Expires: ends}}}); err != nil {
+				t.Fatal(err)
+			}
+			return ends
+		}
+		r := &Resident{Agent: &agent.Agent{Home: home, Now: time.Now}, Tell: func(string, string) {}, Say: func(string) {}, Asked: func(api.Request) {}}
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		r.prepare(ctx, &all)
+		s := &asking{say: make(chan struct{})}
+		r.requests.list = s.list
+		r.requests.events = func(ctx context.Context, each func(api.Requests), changed func()) error {
+			if now, err := home.Session(); err != nil || now.ID != "second" {
+				return &agent.RefusedError{What: "events", Public: "refused"}
+			}
+			return s.events(ctx, each, changed)
+		}
+		signIn("first")
+		r.status()
+		all.Go(func() { r.requests.run(ctx) })
+		all.Go(func() { r.keeper.run(ctx) })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := r.status(); got.Requests != "not" || got.Unheard == nil {
+			t.Errorf("the session has ended: requests by %q, %v", got.Requests, got.Unheard)
+		}
+
+		ends := signIn("second")
+		if got := r.status(); got.Unheard != nil || !got.Expires.Equal(ends) {
+			t.Errorf("signed in again: %v is told; a token until %v, want %v", got.Unheard, got.Expires, ends)
+		}
+		synctest.Wait()
+		if got := r.status(); got.Requests != "stream" || got.SignedOut {
+			t.Errorf("signed in again: requests by %q, signed out: %v", got.Requests, got.SignedOut)
+		}
+
+		if err := home.Remove(agent.SessionFile); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.status(); !got.SignedOut || !got.Expires.IsZero() || !got.Next.IsZero() {
+			t.Errorf("signed out: %v, a token until %v, next at %v", got.SignedOut, got.Expires, got.Next)
+		}
+		stop()
+		all.Wait()
+	})
+}

@@ -44,6 +44,9 @@ type Resident struct {
 	// Desktop shows them too, and takes the answer; nil where there is none.
 	Desktop Desktop
 
+	mu      sync.Mutex
+	session string // the session's ID at the last look
+
 	since      time.Time
 	keeper     *keeper
 	requests   *requests
@@ -71,6 +74,9 @@ func (r *Resident) Run(ctx context.Context) error {
 	if err := h.Save(agent.AgentFile, Record{State: Running, PID: os.Getpid(), At: r.since}); err != nil {
 		l.Close()
 		return err
+	}
+	if s, err := h.Session(); err == nil {
+		r.session = s.ID
 	}
 	var all sync.WaitGroup
 	r.prepare(ctx, &all)
@@ -265,11 +271,36 @@ func (r *Resident) answer(ctx context.Context, ask Ask) (Answer, error) {
 	return out, err
 }
 
+// anew looks whether somebody has signed in or out since it last looked: then
+// nothing is said any more of what failed before, and nothing waits for its next
+// try. A command that has signed in asks for the status.
+func (r *Resident) anew() (signedOut bool) {
+	s, err := r.Agent.Home.Session()
+	if err != nil {
+		return false
+	}
+	r.mu.Lock()
+	other := s.ID != r.session
+	r.session = s.ID
+	r.mu.Unlock()
+	if other {
+		r.requests.anew()
+		if t, ok := r.Agent.InHand("", 0); ok {
+			r.keeper.asked("", t, nil)
+		}
+	}
+	return s.ID == ""
+}
+
 func (r *Resident) status() *Status {
+	signedOut := r.anew()
 	expires, due, failing := r.keeper.state()
 	s := &Status{PID: os.Getpid(), Version: r.Agent.Version, Since: r.since, Expires: expires, Next: due}
 	if id, err := r.Agent.Identity(); err == nil {
 		s.Account, s.Server = id.Account, id.Server
+	}
+	if signedOut { // the last token has ended with its session
+		s.SignedOut, s.Expires, s.Next = true, time.Time{}, time.Time{}
 	}
 	if failing != nil {
 		s.Failing = troubleOf(failing)

@@ -66,6 +66,8 @@ type Status struct {
 	Requests string    `json:"requests"`                   // how they arrive: "stream", "polling", "not"
 	Unheard  *Trouble  `json:"requests_failing,omitempty"` // why they do not
 	Failing  *Trouble  `json:"failing,omitempty"`          // why tokens are not refreshed
+
+	SignedOut bool `json:"signed_out,omitempty"` // there is no session: no token either
 }
 
 // Why an agent could not do what it was asked.

@@ -193,7 +193,10 @@ func newAgentStatusCommand(e *env) *cobra.Command {
 			return e.data(s, func(w io.Writer) {
 				rows := [][]string{{"agent", fmt.Sprintf("runs (process %d, version %s)", s.PID, s.Version)}, {"since", when(s.Since.Unix(), a.Now())},
 					{"account", s.Account}, {"server", s.Server}, {"requests", s.Requests}}
-				if !s.Expires.IsZero() {
+				switch {
+				case s.SignedOut:
+					rows = append(rows, []string{"token", "none: this device is signed out"})
+				case !s.Expires.IsZero():
 					rows = append(rows, []string{"token", "until " + s.Expires.Format(time.TimeOnly) + ", next refresh " + s.Next.Format(time.TimeOnly)})
 				}
 				rows = append(rows, troubleRows("failing", s.Failing)...)

@@ -156,7 +156,8 @@ func (e *env) signedIn(a *agent.Agent, text string) error {
 }
 
 // agentAgain starts an agent that gave up: what it was refused for has ended with
-// the sign-in. That it does not start is no fault of the sign-in.
+// the sign-in. That it does not start is no fault of the sign-in. One that runs is
+// asked how it is, and so hears of the session.
 func (e *env) agentAgain(a *agent.Agent) {
 	if state, _ := resident.Look(e.ctx, a.Home); state != resident.GaveUp {
 		return
