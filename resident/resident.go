@@ -75,6 +75,7 @@ func (r *Resident) Run(ctx context.Context) error {
 		l.Close()
 		return err
 	}
+	r.Say("the agent runs for " + h.Dir())
 	if s, err := h.Session(); err == nil {
 		r.session = s.ID
 	}

@@ -81,7 +81,6 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 	r := &resident.Resident{Agent: a, Tell: tell, Say: say, Desktop: desktop, Asked: func(q api.Request) {
 		say(fmt.Sprintf("%s asks to sign in. From %s, with %s. If it is you: %s. If not: %s", q.Name, q.Address, q.Client, a.Home.Command("allow "+q.ID), a.Home.Command("deny "+q.ID)))
 	}}
-	say("the agent runs for " + a.Home.Dir())
 	if !service && terminal(e.stdin) {
 		go e.typedToAgent(ctx, a)
 	}
