@@ -147,7 +147,8 @@ func TestUsage(t *testing.T) {
 		[]string{"serve", "--listen", "192.0.2.1:4001"}, []string{"explain", ""})
 	for _, args := range lines {
 		r := d.run(args...)
-		if r.code != misused || r.stdout != "" || !strings.HasPrefix(r.stderr, "readmit: ") || !strings.HasSuffix(r.stderr, "\nhint: run: readmit --help\n") {
+		of, _, _ := newRootCommand(&env{}, nil).Find(args) // the nearest command there is
+		if r.code != misused || r.stdout != "" || !strings.HasPrefix(r.stderr, "readmit: ") || !strings.HasSuffix(r.stderr, "\nhint: run: "+of.CommandPath()+" --help\n") {
 			t.Errorf("readmit %q: %+v", args, r)
 		}
 		if slices.Contains(args, "--") || slices.Contains(args, "--json=perhaps") || args[len(args)-1] == "--server" {

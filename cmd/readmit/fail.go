@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +75,7 @@ func (e *env) trouble(err error) trouble {
 	)
 	switch {
 	case errors.As(err, &usage):
-		return trouble{Error: err.Error(), Hint: "run: readmit --help", exit: misused}
+		return trouble{Error: err.Error(), Hint: "run: " + cmp.Or(e.command, "readmit") + " --help", exit: misused}
 	case errors.As(err, &exit):
 		return trouble{Error: exit.text, Hint: exit.hint, exit: exit.code}
 	case errors.As(err, &refused):

@@ -42,7 +42,9 @@ type env struct {
 	stderr io.Writer
 	getenv func(string) string
 	json   bool
-	ran    bool // whether the command line was understood and a command began
+
+	command string // the one that was asked for, for its help; empty while none has ended
+	ran     bool   // whether the command line was understood and a command began
 }
 
 // run runs one command line and returns its exit code.
@@ -53,7 +55,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e.ctx = ctx
 	root := newRootCommand(e, args)
 	root.SetArgs(codesLast(args))
-	err := root.ExecuteContext(ctx)
+	asked, err := root.ExecuteContextC(ctx)
+	e.command = asked.CommandPath()
 	if err != nil && !e.ran {
 		// What was not understood has set no flags either.
 		e.json = e.json || slices.Contains(args, "--json")
