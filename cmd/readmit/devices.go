@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
 )
 
@@ -14,7 +18,7 @@ func newDevicesCommand(e *env) *cobra.Command {
 		Use:     "devices",
 		Short:   "Show the account's devices",
 		Long:    "Show the account's devices: what they are, when they were last seen, and which are signed in.",
-		Example: "  readmit devices\n  readmit devices end phone\n  readmit devices remove 3f1c22ab",
+		Example: "  readmit devices\n  readmit devices end phone\n  readmit devices remove tablet",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := e.agent()
@@ -43,30 +47,14 @@ func newDevicesCommand(e *env) *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(&cobra.Command{
-		Use:     "remove ID",
-		Short:   "Take a device off the account; its session ends",
-		Long:    "Take a device off the account. Its session ends at its next refresh; to come back it signs in as a new device, with a code.",
-		Example: "  readmit devices remove 3f1c22ab",
-		Args:    takes("the ID of a device (see: readmit devices)"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := e.agent()
-			if err != nil {
-				return err
-			}
-			if err := a.OnThing(cmd.Context(), "remove device", api.PathRemoveDevice, args[0], nil); err != nil {
-				return err
-			}
-			return e.data(map[string]string{"removed": args[0]}, func(w io.Writer) { fmt.Fprintln(w, "removed") })
-		},
-	})
+	c.AddCommand(newDevicesRemoveCommand(e))
 	c.AddCommand(&cobra.Command{
 		Use:   "end ID|NAME",
 		Short: "End another device's session; it must sign in again",
 		Long: `End another device's session, such as one that keeps trying an old password. It
 ends at the device's next refresh; the device is told which device ended it, stays
 enrolled, and signs in again with the present password alone. To keep it out,
-"readmit devices remove ID".`,
+"readmit devices remove" it.`,
 		Example: "  readmit devices end phone\n  readmit devices end 3f1c22ab",
 		Args:    takes("the ID or the name of a device (see: readmit devices)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,8 +62,12 @@ enrolled, and signs in again with the present password alone. To keep it out,
 			if err != nil {
 				return err
 			}
+			d, _, err := called(cmd.Context(), a, args[0])
+			if err != nil {
+				return err
+			}
 			var out api.DeviceEnded
-			if err := a.OnThing(cmd.Context(), "end device", api.PathEndDevice, args[0], &out); err != nil {
+			if err := a.OnThing(cmd.Context(), "end device", api.PathEndDevice, d.ID, &out); err != nil {
 				return err
 			}
 			return e.data(out, func(w io.Writer) {
@@ -88,6 +80,80 @@ enrolled, and signs in again with the present password alone. To keep it out,
 		},
 	})
 	return c
+}
+
+func newDevicesRemoveCommand(e *env) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "remove ID|NAME",
+		Short: "Take a device off the account; its session ends",
+		Long: `Take a device off the account. Its session ends at its next refresh; to come back
+it signs in as a new device, with a code. Where it is the device you are on, it asks
+first (--yes answers for you).`,
+		Example: "  readmit devices remove phone\n  readmit devices remove 3f1c22ab",
+		Args:    takes("the ID or the name of a device (see: readmit devices)"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := e.agent()
+			if err != nil {
+				return err
+			}
+			d, others, err := called(cmd.Context(), a, args[0])
+			if err != nil {
+				return err
+			}
+			if d.This && !yes {
+				cost := "it is signed out then, and comes back as a new device alone, with a code from another one"
+				if others == 0 {
+					cost = "it is signed out then; it is the account's only one, so that a recovery alone leads back"
+				}
+				e.note("%s is the device you are on: %s", d.Name, cost)
+				if err := e.agreed(cmd.Context(), "remove it?", "a device does not remove itself without asking", "say --yes"); err != nil {
+					return err
+				}
+			}
+			if err := a.OnThing(cmd.Context(), "remove device", api.PathRemoveDevice, d.ID, nil); err != nil {
+				return err
+			}
+			return e.data(map[string]string{"removed": d.ID, "device": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "%s is removed\n", clean(d.Name)) })
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask before this very device is removed")
+	return c
+}
+
+// called finds the account's one device with this ID, or else with this name,
+// and counts the others. Where there is none, what was typed is the server's to
+// refuse.
+func called(ctx context.Context, a *agent.Agent, what string) (found api.Device, others int, err error) {
+	var out api.Devices
+	if err := a.On(ctx, "devices", api.PathDevices, &out); err != nil {
+		return found, 0, err
+	}
+	there := slices.DeleteFunc(out.Devices, func(d api.Device) bool { return d.Removed > 0 })
+	var named []api.Device
+	for _, d := range there {
+		if d.ID == strings.ToLower(what) {
+			return d, len(there) - 1, nil
+		}
+		if d.Name == what {
+			named = append(named, d)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return api.Device{ID: what}, len(there), nil
+	case 1:
+		return named[0], len(there) - 1, nil
+	}
+	var ids []string
+	for _, d := range named {
+		id := d.ID
+		if d.This {
+			id += " (this device)"
+		}
+		ids = append(ids, id)
+	}
+	return found, 0, exitError{failed, fmt.Sprintf("%d devices are called %s: %s", len(named), what, strings.Join(ids, ", ")), "say the ID of the one that is meant; more of each: readmit devices"}
 }
 
 func newActivityCommand(e *env) *cobra.Command {

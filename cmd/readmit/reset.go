@@ -81,8 +81,10 @@ func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error
 	if dryRun {
 		return e.data(wasReset{Repair: &m}, func(io.Writer) {})
 	}
-	if err := e.mayReset(ctx, yes); err != nil {
-		return err
+	if !yes {
+		if err := e.agreed(ctx, "reset?", "nothing is set aside without asking", "say --yes, or --dry-run to see it only"); err != nil {
+			return err
+		}
 	}
 	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
@@ -117,15 +119,13 @@ func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error
 	return end
 }
 
-// mayReset asks a person, unless --yes has answered.
-func (e *env) mayReset(ctx context.Context, yes bool) error {
-	if yes {
-		return nil
-	}
+// agreed asks a person. Where nobody can be asked it refuses, and says why it is
+// not done unasked.
+func (e *env) agreed(ctx context.Context, question, why, hint string) error {
 	if !terminal(e.stdin) {
-		return exitError{misused, "nothing is set aside without asking, and there is no terminal to ask at", "say --yes, or --dry-run to see it only"}
+		return exitError{misused, why + ", and there is no terminal to ask at", hint}
 	}
-	fmt.Fprint(e.stderr, "reset? [y/N] ")
+	fmt.Fprint(e.stderr, question+" [y/N] ")
 	in := bufio.NewReader(io.LimitReader(e.stdin, maxSecret))
 	answer, err := typed(ctx, func() (string, error) { return in.ReadString('\n') })
 	if ctx.Err() != nil {
