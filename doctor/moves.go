@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,8 +29,16 @@ func (j *Journal) Aside(path string) (Aside, error) {
 }
 
 // aside is where what an entry moves out of the way lies: beside it, so that it
-// is on the same disk.
-func aside(path, id string) string { return path + ".readmit-" + id }
+// is on the same disk, under a name that is free: another home counts its entries
+// too, and so did one that is gone.
+func aside(path, id string) string {
+	name := path + ".readmit-" + id
+	out := name
+	for n := 2; exists(out); n++ {
+		out = name + "." + strconv.Itoa(n)
+	}
+	return out
+}
 
 // back plans the way back of moves, the last one first.
 func back(moves []Moved, id string, trees *sums) ([]Moved, error) {

@@ -180,6 +180,39 @@ func TestMovesRefuseWhatChanged(t *testing.T) {
 	}
 }
 
+// TestAsideOfAnother: what another home, or one that is gone, has moved to the
+// name that would be next is nobody else's to claim.
+func TestAsideOfAnother(t *testing.T) {
+	_, list, _ := library(t)
+	const theirs = "of another home"
+	for _, taken := range []string{".readmit-1", ".readmit-1.2", ".readmit-2"} {
+		write(t, list+taken, Content{[]byte(theirs), 0o600})
+	}
+	before := sum(t, list)
+	j := journal(t.TempDir(), nil)
+	j.Services = &daemons{}
+	e, err := j.Apply(asides(t, j, list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := e.Moves[0].Out; out != list+".readmit-1.3" || sum(t, out) != before || exists(list) {
+		t.Errorf("it lies in %s; in its place: %v", out, exists(list))
+	}
+	write(t, list, Content{[]byte("came since"), 0o600})
+	u, err := j.Undo("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := u.Moves[0].Out; out != list+".readmit-2.2" || sum(t, list) != before {
+		t.Errorf("what came since is in %s, and what is back is other", out)
+	}
+	for _, taken := range []string{".readmit-1", ".readmit-1.2", ".readmit-2"} {
+		if b, err := os.ReadFile(list + taken); err != nil || string(b) != theirs {
+			t.Errorf("%s is %q, %v", taken, b, err)
+		}
+	}
+}
+
 // TestUndoOfWhatIsGone: what has come since stays in its place when what lay
 // aside is gone.
 func TestUndoOfWhatIsGone(t *testing.T) {

@@ -38,7 +38,7 @@ func newDataAddCommand(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "add DIR",
 		Short:   "Register a folder as the account's",
-		Long:    "Register a folder as the account's on this device. It must be there, outside of this device's own state, and not in or around one that is registered.",
+		Long:    "Register a folder as the account's on this device. It must be there, outside of this device's own state, and not in or around one that is registered. Each READMIT_HOME has a list of its own.",
 		Example: "  readmit data add ~/Documents/work",
 		Args:    takes("a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
