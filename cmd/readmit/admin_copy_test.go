@@ -165,6 +165,14 @@ func TestBackupRestoreMove(t *testing.T) {
 	says(laptop.run(second...), failed, "another move", data, "nothing of it was touched")
 	moved := filepath.Join(other, "moved")
 	write("other/moved", "to another database\n")
+	bare, err := pg.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(laptop.run("admin", "move", "--from", "sqlite:"+other, "--to", pg.URL(bare), "--master-key-file", path("second.key")), failed, "moved already")
+	if made, err := pg.Dump(bare); err != nil || len(made) > 0 {
+		t.Errorf("a move that was refused made %d tables, %v", len(made), err)
+	}
 	says(laptop.run(second...), failed, "moved already")
 	if _, err := os.Stat(moved); err != nil {
 		t.Errorf("the mark of a move that was finished: %v", err)

@@ -26,12 +26,15 @@ import (
 // moving is how patient a move is with one statement: nobody waits for it.
 const moving = 10 * time.Minute
 
-type move struct{ from, to, password, master string }
+type move struct {
+	from, to, password, master string
+	note                       func(text string)
+}
 
 // newMoveCommand takes the accounts from one server's folder to a store that
 // nodes share.
 func newMoveCommand(e *env) *cobra.Command {
-	var m move
+	m := move{note: func(text string) { e.note("%s", text) }}
 	c := &cobra.Command{
 		Use:   "move",
 		Short: "Move everything from a data folder into PostgreSQL",
@@ -82,7 +85,7 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if unfinished, err := m.unfinished(ctx, originOf(dir, key)); err != nil {
+		if unfinished, err := postgres.Unfinished(ctx, m.target(originOf(dir, key))); err != nil {
 			return nil, err
 		} else if unfinished { // all was copied, and the last step is missing
 			if err := os.Remove(mark); err != nil {
@@ -111,22 +114,14 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	if err := sameKey(m.master, key); err != nil {
 		return nil, err
 	}
-	to, err := m.open(ctx)
-	if errors.Is(err, postgres.ErrOthers) {
-		return nil, exitError{failed, err.Error() + "; nothing of it was touched", "make a new database: createdb"}
-	}
+	origin := originOf(dir, key)
+	to, err := postgres.Open(ctx, m.target(origin))
 	if err != nil {
-		return nil, err
+		return nil, ofMove(err)
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	if err := to.BeginMove(ctx, originOf(dir, key)); err != nil {
-		if errors.Is(err, postgres.ErrOtherMove) {
-			return nil, exitError{failed, err.Error() + "; nothing of it was touched", "end that one first with the command that began it, or make a new database for this one: createdb"}
-		}
-		if errors.Is(err, postgres.ErrTaken) {
-			return nil, exitError{failed, "the database is not empty: an account server has used it already, and nothing of it was touched", "make a new database: createdb"}
-		}
-		return nil, err
+	if err := to.BeginMove(ctx, origin); err != nil {
+		return nil, ofMove(err)
 	}
 	if sums, err = archive.Copy(ctx, from, to); err != nil {
 		return nil, fmt.Errorf("the move was not finished; the folder is as it was, and the same command begins again: %w", err)
@@ -144,8 +139,21 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	return sums, to.EndMove(ctx)
 }
 
-func (m move) open(ctx context.Context) (*postgres.Store, error) {
-	return postgres.Open(ctx, postgres.Config{Address: m.to, PasswordFile: m.password, Connections: 2, Patience: moving, Moving: true})
+func (m move) target(from postgres.Origin) postgres.Config {
+	return postgres.Config{Address: m.to, PasswordFile: m.password, Connections: 2, Patience: moving, Moving: &from, Note: m.note}
+}
+
+// ofMove is an error of the database that a move goes to as it is shown.
+func ofMove(err error) error {
+	switch {
+	case errors.Is(err, postgres.ErrOthers):
+		return exitError{failed, err.Error() + "; nothing of it was touched", "make a new database: createdb"}
+	case errors.Is(err, postgres.ErrOtherMove):
+		return exitError{failed, err.Error() + "; nothing of it was touched", "end that one first with the command that began it, or make a new database for this one: createdb"}
+	case errors.Is(err, postgres.ErrTaken):
+		return exitError{failed, "the database is not empty: an account server has used it already, and nothing of it was touched", "make a new database: createdb"}
+	}
+	return err
 }
 
 // originOf names a folder's accounts by what no other has: their master key, of
@@ -153,15 +161,6 @@ func (m move) open(ctx context.Context) (*postgres.Store, error) {
 func originOf(dir string, key []byte) postgres.Origin {
 	sum := sha256.Sum256(append([]byte("readmit move "), key...))
 	return postgres.Origin{ID: hex.EncodeToString(sum[:8]), Name: dir}
-}
-
-func (m move) unfinished(ctx context.Context, from postgres.Origin) (bool, error) {
-	to, err := m.open(ctx)
-	if err != nil {
-		return false, err
-	}
-	unfinished, err := to.Unfinished(ctx, from)
-	return unfinished, errors.Join(err, to.Close())
 }
 
 // sameKey copies the master key into a file, or sees that it is there.

@@ -84,7 +84,7 @@ func serve(ctx context.Context, config server.Config, now func() time.Time, stde
 	if config.Shared() {
 		where = "PostgreSQL"
 		open = func(string) (store.Store, error) {
-			return postgres.Open(ctx, postgres.Config{Address: config.Store, PasswordFile: config.Password, Connections: config.Connections})
+			return postgres.Open(ctx, postgres.Config{Address: config.Store, PasswordFile: config.Password, Connections: config.Connections, Note: func(text string) { log.Warn(text) }})
 		}
 	}
 	l, err := server.Listen(ctx, config, open, now, log)

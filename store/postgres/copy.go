@@ -23,10 +23,11 @@ var tables = [...]string{
 	"passkeys", "receipts", "recoveries", "recovery_codes", "requests", "services", "sessions", "settings", "signals", "subjects", "works",
 }
 
-// tablesQuery names all tables there are, but for those of goose. The catalogue
+// tablesQuery names all tables there are, but for those of goose
+// and a move's mark. The catalogue
 // has those too that this user may not read.
 const tablesQuery = `SELECT c.relname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('goose_db_version', 'goose_lock') ORDER BY c.relname`
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('goose_db_version', 'goose_lock', '` + moveTable + `') ORDER BY c.relname`
 
 // ErrOthers: there are tables in the database that no account server has made.
 var ErrOthers = errors.New("the database is used by something else already")
@@ -171,6 +172,58 @@ func (o Origin) is(other Origin) bool {
 	return o.ID == other.ID
 }
 
+// takes reports why a database cannot have the accounts of a store moved into it.
+func (at state) takes(from Origin) error {
+	if at.mark == nil {
+		if at.held {
+			return ErrTaken
+		}
+		return nil
+	}
+	if other := originOf(at.mark); !other.is(from) {
+		return fmt.Errorf("%w: it is from %s", ErrOtherMove, other.Name)
+	}
+	return nil
+}
+
+// moveTable has a move's mark as long as there is no table of settings for it:
+// it is made before all others, so that there is no moment at which a database
+// into which a move was begun looks like a new one.
+const moveTable = "unfinished_move"
+
+func (s *Store) mark(ctx context.Context, from Origin) error {
+	c, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return err
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "CREATE TABLE "+moveTable+" (origin BYTEA NOT NULL)"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO "+moveTable+" VALUES ($1)", []byte(from.mark()))
+		return err
+	})
+	if !sameMoment(err) {
+		return err
+	}
+	now, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	return now.takes(from)
+}
+
+func (s *Store) unmark(ctx context.Context) error {
+	c, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	_, err = c.Exec(ctx, "DROP TABLE IF EXISTS "+moveTable)
+	return advise(err, s.address)
+}
+
 // BeginMove makes room for the accounts of another store: it deletes what a new
 // store has, or what a move from the same store that was not finished has left,
 // and marks the database, so that no server starts on it. It returns ErrTaken
@@ -180,7 +233,7 @@ func (s *Store) BeginMove(ctx context.Context, from Origin) error {
 	if err := s.onlyOwn(ctx); err != nil {
 		return err
 	}
-	return s.Update(ctx, func(tx store.Tx) error {
+	err := s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
 		mark, err := t.Moving()
 		if errors.Is(err, store.ErrNotFound) {
@@ -202,6 +255,10 @@ func (s *Store) BeginMove(ctx context.Context, from Origin) error {
 		}
 		return t.SetMoving(from.mark())
 	})
+	if err == nil || errors.Is(err, ErrTaken) { // by a server that started at the same moment
+		err = errors.Join(err, s.unmark(ctx))
+	}
+	return err
 }
 
 // EndMove takes the mark away.
@@ -209,13 +266,15 @@ func (s *Store) EndMove(ctx context.Context) error {
 	return s.Update(ctx, func(tx store.Tx) error { return tx.(*sqltx.Tx).Moved() })
 }
 
-// Unfinished reports whether a move from a store into this database has begun
-// and not ended.
-func (s *Store) Unfinished(ctx context.Context, from Origin) (bool, error) {
-	var mark []byte
-	err := s.View(ctx, func(tx store.Tx) (err error) { mark, err = tx.(*sqltx.Tx).Moving(); return err })
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+// Unfinished reports whether a move from c.Moving into a database has begun and
+// not ended. It changes nothing there.
+func Unfinished(ctx context.Context, c Config) (bool, error) {
+	config, address, err := parse(c)
+	if err != nil {
+		return false, err
 	}
-	return err == nil && originOf(mark).is(from), err
+	s := newStore(c, config, address)
+	defer s.db.Close()
+	at, err := s.look(ctx)
+	return err == nil && at.mark != nil && originOf(at.mark).is(*c.Moving), advise(err, address)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3/lock"
 
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/store/archive"
@@ -115,7 +116,7 @@ func TestTablesOfOthers(t *testing.T) {
 	if err := server.Exec(name, "CREATE TABLE orders (n INT)"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), Config{Address: server.URL(name), Moving: true}); !errors.Is(err, ErrOthers) || errors.Is(err, store.ErrUnavailable) {
+	if _, err := Open(t.Context(), Config{Address: server.URL(name), Moving: &here}); !errors.Is(err, ErrOthers) || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("opened beside others: %v", err)
 	}
 	if err := server.Exec(name, "CREATE TABLE settings (n INT)"); err != nil {
@@ -134,7 +135,7 @@ func TestTablesOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	of.User = url.User("clerk")
-	if _, err := Open(t.Context(), Config{Address: of.String(), Moving: true}); !errors.Is(err, ErrOthers) {
+	if _, err := Open(t.Context(), Config{Address: of.String(), Moving: &here}); !errors.Is(err, ErrOthers) {
 		t.Errorf("opened beside others' that are hidden: %v", err)
 	}
 }
@@ -144,7 +145,7 @@ var here = Origin{"1", "/var/lib/one"}
 // TestMarkOfTheVersionBefore: it was the folder's name alone.
 func TestMarkOfTheVersionBefore(t *testing.T) {
 	c := empty(t)
-	c.Moving = true
+	c.Moving = &here
 	to := openIn(t, c)
 	if err := server.Exec(lastPart(c.Address), "INSERT INTO settings (name, value) VALUES ('moving', '/var/lib/one')"); err != nil {
 		t.Fatal(err)
@@ -160,9 +161,85 @@ func TestMarkOfTheVersionBefore(t *testing.T) {
 	}
 }
 
+// TestRefusedMove: what cannot take a move has no table more afterwards, and is
+// of the schema it was of.
+func TestRefusedMove(t *testing.T) {
+	c := atPrevious(t)
+	name := lastPart(c.Address)
+	if err := server.Exec(name, "INSERT INTO keys (id, purpose, created, retired, sealed) VALUES ('\\x01', 'p', 1, 0, '\\x02')"); err != nil {
+		t.Fatal(err)
+	}
+	unchanged := func(what string, err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+		db, err := pgx.Connect(t.Context(), c.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close(context.Background())
+		at, _, err := ask[int64](t.Context(), db, "SELECT max(version_id) FROM goose_db_version")
+		more, _, also := ask[int64](t.Context(), db, "SELECT count(*) FROM pg_tables WHERE tablename IN ('goose_lock', '"+moveTable+"')")
+		if err := errors.Join(err, also); err != nil || at != previous || more != 0 {
+			t.Errorf("%s: schema %d, %d tables more, %v", what, at, more, err)
+		}
+	}
+	c.Moving = &here
+	_, err := Open(t.Context(), c)
+	unchanged("over accounts", err, ErrTaken)
+	_, err = Unfinished(t.Context(), c)
+	unchanged("asked", err, nil)
+	if err := server.Exec(name, "INSERT INTO settings (name, value) VALUES ('moving', 'origin:2 /var/lib/two')"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), c)
+	unchanged("into another's", err, ErrOtherMove)
+	_, err = Open(t.Context(), Config{Address: c.Address})
+	unchanged("a server", err, errMoving)
+
+	none, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Address = server.URL(none)
+	if begun, err := Unfinished(t.Context(), c); err != nil || begun {
+		t.Errorf("an empty one: %v, %v", begun, err)
+	}
+	if all, err := server.Dump(none); err != nil || len(all) > 0 {
+		t.Errorf("%d tables were made, %v", len(all), err)
+	}
+}
+
+// TestWaitIsTold: who waits for the lock of one that was killed says so.
+func TestWaitIsTold(t *testing.T) {
+	name, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec(name,
+		"CREATE TABLE goose_lock (lock_id BIGINT NOT NULL PRIMARY KEY, locked BOOLEAN NOT NULL DEFAULT FALSE, locked_at TIMESTAMPTZ, locked_by TEXT, lease_expires_at TIMESTAMPTZ, updated_at TIMESTAMPTZ)",
+		fmt.Sprintf("INSERT INTO goose_lock VALUES (%d, TRUE, now(), 'one that was killed', now() + INTERVAL '1 day', now())", lock.DefaultLockID)); err != nil {
+		t.Fatal(err)
+	}
+	notes := make(chan string, 1)
+	openIn(t, Config{Address: server.URL(name), Note: func(text string) {
+		notes <- text
+		if err := server.Exec(name, "DELETE FROM goose_lock"); err != nil {
+			t.Error(err)
+		}
+	}})
+	told := <-notes
+	for _, part := range []string{"waiting for the lock", "30s at most"} {
+		if !strings.Contains(told, part) {
+			t.Errorf("%q does not say %q", told, part)
+		}
+	}
+}
+
 func TestCopiesOfEverything(t *testing.T) {
 	c := empty(t)
-	c.Moving = true
+	c.Moving = &here
 	to := openIn(t, c)
 	rows, tables := everyTable(t, c)
 	if len(tables) < 20 {
@@ -245,7 +322,7 @@ func TestCopiesOfEverything(t *testing.T) {
 		if err := to.BeginMove(t.Context(), other); !errors.Is(err, ErrOtherMove) || !strings.Contains(err.Error(), here.Name) {
 			t.Errorf("a second move: %v", err)
 		}
-		if u, err := to.Unfinished(t.Context(), other); err != nil || u {
+		if u, err := Unfinished(t.Context(), Config{Address: c.Address, Moving: &other}); err != nil || u {
 			t.Errorf("a second move is unfinished: %v, %v", u, err)
 		}
 	}
@@ -266,13 +343,13 @@ func TestCopiesOfEverything(t *testing.T) {
 	if _, err := archive.Copy(t.Context(), from, to); err != nil {
 		t.Fatal(err)
 	}
-	if u, err := to.Unfinished(t.Context(), here); err != nil || !u {
+	if u, err := Unfinished(t.Context(), c); err != nil || !u {
 		t.Errorf("unfinished: %v, %v", u, err)
 	}
 	if err := to.EndMove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if u, err := to.Unfinished(t.Context(), here); err != nil || u {
+	if u, err := Unfinished(t.Context(), c); err != nil || u {
 		t.Errorf("after its end: %v, %v", u, err)
 	}
 	if err := to.BeginMove(t.Context(), Origin{"2", "another"}); !errors.Is(err, ErrTaken) {

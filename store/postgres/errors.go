@@ -61,7 +61,7 @@ func unavailable(err error) error {
 // advise adds to an error what the operator can do about it. The address is
 // one without a password.
 func advise(err error, address string) error {
-	if err == nil || errors.Is(err, store.ErrNewer) || errors.Is(err, errMoving) || errors.Is(err, ErrOthers) {
+	if err == nil || errors.Is(err, store.ErrNewer) || errors.Is(err, errMoving) || errors.Is(err, ErrOthers) || errors.Is(err, ErrTaken) || errors.Is(err, ErrOtherMove) {
 		return err
 	}
 	var e *pgconn.PgError

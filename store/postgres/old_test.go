@@ -124,8 +124,8 @@ func TestFromTheSchemaBefore(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if at, err := s.version(t.Context()); err != nil || at != schema {
-		t.Fatalf("schema %d (%v), want %d", at, err, schema)
+	if at, err := s.look(t.Context()); err != nil || at.schema != schema {
+		t.Fatalf("schema %d (%v), want %d", at.schema, err, schema)
 	}
 	var right int
 	if err := db.QueryRow("SELECT count(*) FROM pg_indexes JOIN pg_class ON relname = indexname JOIN pg_index ON indexrelid = pg_class.oid WHERE indexname = 'sessions_ended' AND indexdef LIKE '%(ended)%' AND indisvalid").Scan(&right); err != nil || right != 1 {

@@ -44,9 +44,12 @@ type Config struct {
 	PasswordFile string
 	// Connections is how many a node holds; 0 for DefaultConnections.
 	Connections int
-	// Moving opens a database into which accounts are being moved, which nobody
-	// else may use.
-	Moving bool
+	// Moving opens a database into which the accounts of this store are being
+	// moved, and which nobody else may use; nil for every other purpose.
+	Moving *Origin
+	// Note is told what is waited for, once that takes longer than a second; nil
+	// to tell nobody.
+	Note func(text string)
 	// Patience is how long a statement may take; 0 for DefaultPatience.
 	Patience time.Duration
 }
@@ -100,7 +103,8 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open connects, brings the schema up to date and makes what an empty database
-// lacks. Several nodes may do so at the same time.
+// lacks. Several nodes may do so at the same time. A database that cannot take
+// the move it is opened for is left as it is; see BeginMove.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	config, address, err := parse(c)
 	if err != nil {
@@ -109,7 +113,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return openWith(ctx, c, config, address)
 }
 
-func openWith(ctx context.Context, c Config, config *pgx.ConnConfig, address string) (_ *Store, err error) {
+func openWith(ctx context.Context, c Config, config *pgx.ConnConfig, address string) (*Store, error) {
+	s := newStore(c, config, address)
+	if err := s.prepare(ctx, c); err != nil {
+		return nil, errors.Join(advise(err, address), s.db.Close())
+	}
+	return s, nil
+}
+
+// newStore is a store that nothing was asked of yet.
+func newStore(c Config, config *pgx.ConnConfig, address string) *Store {
 	size := c.Connections
 	if size <= 0 {
 		size = DefaultConnections
@@ -138,10 +151,7 @@ func openWith(ctx context.Context, c Config, config *pgx.ConnConfig, address str
 	s.db.SetMaxIdleConns(size)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.db.SetConnMaxLifetime(time.Hour) // so that nodes spread over what is new behind one name
-	if err := s.prepare(ctx, c.Moving); err != nil {
-		return nil, errors.Join(advise(err, address), s.db.Close())
-	}
-	return s, nil
+	return s
 }
 
 // connector makes connections for database/sql.

@@ -283,9 +283,9 @@ func TestUpgradeUnderWrites(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	at, err := s.version(t.Context())
-	if err != nil || at != schema {
-		t.Fatalf("schema %d, %v", at, err)
+	at, err := s.look(t.Context())
+	if err != nil || at.schema != schema {
+		t.Fatalf("schema %d, %v", at.schema, err)
 	}
 	var there int64
 	if err := db.QueryRow(t.Context(), "SELECT count(*) FROM settings").Scan(&there); err != nil || there < written.Load() || written.Load() == 0 {

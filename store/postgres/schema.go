@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -31,35 +32,59 @@ const schema = 5
 // millions of rows.
 const migrating = 10 * time.Minute
 
+// lease is how long the lock of a process that was killed is still kept, soon
+// how long a lock is waited for before anybody is told.
+const (
+	lease = 30 * time.Second
+	soon  = time.Second
+)
+
 var errMoving = errors.New("this database is not whole")
 
 // prepare brings the schema up to date and adds what an empty database lacks.
-func (s *Store) prepare(ctx context.Context, moving bool) error {
-	at, err := s.version(ctx)
+func (s *Store) prepare(ctx context.Context, c Config) error {
+	was, err := s.look(ctx)
 	if err != nil {
 		return err
 	}
-	if moving { // before tables are made between those of others
+	switch {
+	case was.schema > schema:
+		return fmt.Errorf("%w: %s has schema %d, this readmit knows up to %d: run the newer readmit on it", store.ErrNewer, s.address, was.schema, schema)
+	case c.Moving != nil: // all of this before tables are made between those of others
 		if err := s.onlyOwn(ctx); err != nil {
 			return err
 		}
-	}
-	switch {
-	case at > schema:
-		return fmt.Errorf("%w: %s has schema %d, this readmit knows up to %d: run the newer readmit on it", store.ErrNewer, s.address, at, schema)
-	case at < schema:
-		if err := s.migrate(ctx, at); err != nil {
+		if err := was.takes(*c.Moving); err != nil {
 			return err
 		}
+		if was.schema < schema && was.mark == nil {
+			if err := s.mark(ctx, *c.Moving); err != nil {
+				return err
+			}
+		}
+	case was.mark != nil:
+		return unfinished(was.mark)
+	}
+	if was.schema < schema {
+		if err := s.migrate(ctx, was.schema, c.Note); err != nil {
+			return err
+		}
+		if was, err = s.look(ctx); err != nil {
+			return err
+		}
+	}
+	if c.Moving != nil {
+		return nil
+	}
+	if was.mark != nil { // a move has begun meanwhile
+		return unfinished(was.mark)
 	}
 	return s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
 		mark, err := t.Moving()
 		switch {
-		case moving && (err == nil || errors.Is(err, store.ErrNotFound)):
-			return nil
 		case err == nil:
-			return fmt.Errorf("%w: a move from %s into it has not been finished: run readmit admin move again, or make a new database", errMoving, originOf(mark).Name)
+			return unfinished(mark)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
@@ -70,33 +95,63 @@ func (s *Store) prepare(ctx context.Context, moving bool) error {
 	})
 }
 
-// version is the schema of the database, 0 for an empty one. Its connection is
-// one of its own, so that a wrong address, user or database shows as itself.
-func (s *Store) version(ctx context.Context) (at int64, err error) {
+func unfinished(mark []byte) error {
+	return fmt.Errorf("%w: a move from %s into it has not been finished: run readmit admin move again, or make a new database", errMoving, originOf(mark).Name)
+}
+
+// state is what a database is, before anything is done to it.
+type state struct {
+	schema int64  // 0 without tables
+	mark   []byte // of a move that has not ended; nil without one
+	held   bool   // there are keys: a server has worked on it, or a move has brought them
+}
+
+// look reads it. Its connection is one of its own, so that a wrong address, user
+// or database shows as itself.
+func (s *Store) look(ctx context.Context) (at state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.limits.statement)
 	defer cancel()
 	c, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
-		return 0, err
+		return at, err
 	}
 	defer c.Close(context.WithoutCancel(ctx))
-	var e *pgconn.PgError
-	err = c.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&at)
-	if errors.As(err, &e) && e.Code == codeNoTable {
-		return 0, nil
+	if at.schema, _, err = ask[int64](ctx, c, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied"); err != nil {
+		return at, err
+	}
+	mark, found, err := ask[[]byte](ctx, c, "SELECT origin FROM "+moveTable)
+	if err == nil && !found && at.schema > 0 {
+		mark, found, err = ask[[]byte](ctx, c, "SELECT value FROM settings WHERE name = '"+store.SettingMoving+"'")
+	}
+	if found {
+		at.mark = mark
+	}
+	if err == nil && at.schema > 0 {
+		at.held, _, err = ask[bool](ctx, c, "SELECT count(*) > 0 FROM keys")
 	}
 	return at, err
+}
+
+// ask reads the one value of a query; none is found where its table is missing.
+func ask[T any](ctx context.Context, c *pgx.Conn, query string) (v T, found bool, err error) {
+	var e *pgconn.PgError
+	err = c.QueryRow(ctx, query).Scan(&v)
+	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &e) && e.Code == codeNoTable {
+		return v, false, nil
+	}
+	return v, err == nil, err
 }
 
 // migrate lets one node at a time take the steps, under a row of goose's own
 // table with a lease (not an advisory lock, which not every database of this
 // protocol has). A node of the version before goes on beside it: steps only add.
-func (s *Store) migrate(ctx context.Context, from int64) error {
+func (s *Store) migrate(ctx context.Context, from int64, note func(string)) error {
 	config := s.config.Copy()
 	config.RuntimeParams["statement_timeout"] = fmt.Sprint(migrating.Milliseconds())
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	locker, err := lock.NewPostgresTableLocker(
+		lock.WithTableLeaseDuration(lease), lock.WithTableHeartbeatInterval(lease/6),
 		lock.WithTableLockTimeout(200*time.Millisecond, uint64(migrating/(200*time.Millisecond))),
 		lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
 		lock.WithTableLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
@@ -107,7 +162,7 @@ func (s *Store) migrate(ctx context.Context, from int64) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLocker(locker))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLocker(patient{locker, note}))
 	if err != nil {
 		return err
 	}
@@ -121,6 +176,23 @@ func (s *Store) migrate(ctx context.Context, from int64) error {
 		return fmt.Errorf("schema %d to %d: %w", from, schema, err)
 	}
 	return nil
+}
+
+// patient is a locker that says what it waits for.
+type patient struct {
+	lock.Locker
+	note func(string)
+}
+
+// Lock takes the lock.
+func (p patient) Lock(ctx context.Context, db *sql.DB) error {
+	if p.note != nil {
+		said := time.AfterFunc(soon, func() {
+			p.note(fmt.Sprintf("waiting for the lock under which the database's tables are made: another readmit is making them, which may take some minutes; one that was killed in their middle keeps it for %s at most", lease))
+		})
+		defer said.Stop()
+	}
+	return p.Locker.Lock(ctx, db)
 }
 
 // sameMoment reports whether two nodes made the same table at once: CREATE
