@@ -109,6 +109,10 @@ func TestStartRefusesWhatIsOlder(t *testing.T) {
 		w.stop()
 		w.start(config(w.server))
 		w.want(p, token, Stale, "not heard by the second one")
+		o := w.serve(w.request(p, token, "GET", "/notes", ""))
+		if d := o.problem.Detail; o.problem.Floor != w.v.Status().Floor.Unix() || o.problem.KnownEpoch != 0 || strings.Contains(d, "account has changed") || !strings.Contains(d, "started or missed signals") {
+			t.Errorf("of the start it is said: %+v", o.problem)
+		}
 		w.want(p, w.server.Token(p, 4), "", "a token from after its start")
 	})
 }

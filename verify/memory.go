@@ -121,7 +121,7 @@ func (m *accounts) judge(t *claims) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if t.issued <= m.floor {
-		return &Refusal{Reason: Stale, Token: t.epoch}
+		return &Refusal{Reason: Stale, Token: t.epoch, Floor: time.Unix(m.floor, 0)}
 	}
 	if _, ended := m.sessions[t.session]; ended {
 		return refuse(Ended)

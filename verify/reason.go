@@ -24,7 +24,9 @@ const (
 
 // What the account server has said of the account.
 const (
-	Stale Reason = "stale" // the account has changed since the token was issued: refresh
+	// Stale: the account has changed since the token was issued, or may have:
+	// what came before Refusal.Floor is not known here. Refresh.
+	Stale Reason = "stale"
 	Ended Reason = "ended" // the session has ended: sign in again
 	// Behind: the token is newer than what this service has heard. The account
 	// was disabled here and, by the token, is no longer so.
@@ -82,13 +84,30 @@ type Refusal struct {
 	// Made is when the change was that Known is the epoch of, by the account
 	// server's clock, to the second; zero where Known is.
 	Made time.Time
+	// Floor is, of Stale without a change that is known, the time up to which
+	// tokens are refused whatever their account, by the account server's clock:
+	// what was said before a start, before signals that were lost, or before
+	// what a full memory has forgotten. Some seconds after a start it is yet to
+	// come, and no token is taken. Zero: not of this.
+	Floor time.Time
 }
 
 func (r *Refusal) Error() string {
 	if r.Reason == Behind || r.Reason == Stale && r.Known > 0 {
 		return fmt.Sprintf("%v (epoch %d is known here, the token's is %d)", r.Reason, r.Known, r.Token)
 	}
-	return r.Reason.Error()
+	return "verify: " + r.text()
+}
+
+// text tells a change that is known from one that only may have been.
+func (r *Refusal) text() string {
+	switch {
+	case r.Reason != Stale || r.Known > 0:
+		return r.Reason.text()
+	case r.Floor.IsZero():
+		return "the access token was issued by a clock that is ahead"
+	}
+	return "this service has started or missed signals, so it does not know what had changed when the access token was issued"
 }
 
 // Unwrap gives the Reason.

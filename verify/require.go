@@ -157,6 +157,7 @@ type Problem struct {
 	KnownEpoch int64  `json:"known_epoch,omitempty"`
 	TokenEpoch int64  `json:"token_epoch,omitempty"`
 	KnownSince int64  `json:"known_since,omitempty"` // when the change of KnownEpoch was, Unix seconds
+	Floor      int64  `json:"floor,omitempty"`       // tokens issued then or before are refused, whatever their account, Unix seconds
 }
 
 func (v *Verifier) answer(w http.ResponseWriter, err error) {
@@ -165,11 +166,14 @@ func (v *Verifier) answer(w http.ResponseWriter, err error) {
 		no = &Refusal{Reason: KeysUnavailable} // the client went away while a key was asked for
 	}
 	p := Problem{
-		Problem: api.Problem{Type: "about:blank", Title: "The request was refused", Status: http.StatusUnauthorized, Detail: no.Reason.text(), Code: api.Failed},
+		Problem: api.Problem{Type: "about:blank", Title: "The request was refused", Status: http.StatusUnauthorized, Detail: no.text(), Code: api.Failed},
 		Reason:  no.Reason, Service: v.audience, KnownEpoch: no.Known, TokenEpoch: no.Token,
 	}
 	if !no.Made.IsZero() {
 		p.KnownSince = no.Made.Unix()
+	}
+	if !no.Floor.IsZero() {
+		p.Floor = no.Floor.Unix()
 	}
 	h := w.Header()
 	challenge := "invalid_token"
@@ -192,7 +196,7 @@ func (v *Verifier) answer(w http.ResponseWriter, err error) {
 		h.Set("Retry-After", "1")
 	}
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", challengeOf(challenge, no.Reason))
+		h.Set("WWW-Authenticate", challengeOf(challenge, no.text()))
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
@@ -202,9 +206,9 @@ func (v *Verifier) answer(w http.ResponseWriter, err error) {
 
 // challengeOf is the value of WWW-Authenticate. RFC 6750 §3.1: who sent no
 // token is told no error.
-func challengeOf(code string, r Reason) string {
+func challengeOf(code, text string) string {
 	if code == "" {
 		return `DPoP algs="ES256"`
 	}
-	return `DPoP error="` + code + `", error_description="` + r.text() + `", algs="ES256"`
+	return `DPoP error="` + code + `", error_description="` + text + `", algs="ES256"`
 }
