@@ -26,6 +26,7 @@ type serviceProblem struct {
 	KnownEpoch int64  `json:"known_epoch"`
 	TokenEpoch int64  `json:"token_epoch"`
 	KnownSince int64  `json:"known_since"`
+	Floor      int64  `json:"floor"`
 }
 
 // Reasons of a service that the account server does not have.
@@ -167,36 +168,55 @@ func (e *env) explainBehind(ctx context.Context, a *agent.Agent, p serviceProble
 }
 
 // explainStale is about a token that does not know of a change that the service
-// has heard of.
+// has heard of: it is the token that is behind, and another one ends that. Where
+// the service waits for a later change all the same, that is told too.
 func (e *env) explainStale(ctx context.Context, a *agent.Agent, p serviceProblem, out explainedProblem) error {
-	out.Audience = cause.Holder.String()
-	var since time.Time
-	if p.KnownSince > 0 {
-		since = time.Unix(p.KnownSince, 0)
-	}
-	got, err := receiptsOf(ctx, a, p.KnownEpoch)
+	got, err := receiptsOf(ctx, a, 0)
 	if refused := new(agent.RefusedError); errors.As(err, &refused) {
 		return e.explainRefused(ctx, a, refused.Reference)
 	}
-	name, kind := named(p), ""
-	if err == nil && p.KnownEpoch > 0 && p.KnownEpoch <= got.Epoch {
-		for _, r := range got.Receipts {
-			if r.Audience == p.Service && r.Epoch == p.KnownEpoch {
-				name, kind, since, out.Audience = r.Service, r.Kind, time.UnixMicro(r.Made), cause.Owner.String()
-			}
+	old := e.old(a, p)
+	if err != nil {
+		if gone := new(agent.UnreachableError); errors.As(err, &gone) {
+			e.note("%s", old.text)
+			return err
+		}
+		e.note("cannot ask the account server which change: %v", err)
+		return old
+	}
+	if i := slices.IndexFunc(got.Waiting, func(r api.Receipt) bool { return r.Audience == p.Service }); i >= 0 && p.KnownEpoch <= got.Epoch {
+		r := got.Waiting[i]
+		out.Audience, out.Findings = cause.Owner.String(), onItsWay(r.Service, r.Kind, time.UnixMicro(r.Waiting))
+		e.note("%s; and %s waits for change %d, made %s", old.text, clean(p.Service), r.Epoch, when(r.Waiting/1e6, a.Now()))
+		e.note("get another: %s", old.hint)
+		return e.problem(out)
+	}
+	if p.KnownEpoch > 0 && p.KnownEpoch <= got.Epoch {
+		// Asked for again, by its number: of many changes only the last are listed.
+		of, err := receiptsOf(ctx, a, p.KnownEpoch)
+		if i := slices.IndexFunc(of.Receipts, func(r api.Receipt) bool { return r.Audience == p.Service }); err == nil && i >= 0 {
+			old.text += ", which was " + clean(of.Receipts[i].Kind)
 		}
 	}
-	out.Findings = onItsWay(name, kind, since)
-	if err != nil {
-		return e.unasked(a, p, out, err)
+	return old
+}
+
+// old says that a token is one from before.
+func (e *env) old(a *agent.Agent, p serviceProblem) exitError {
+	x := exitError{code: failed, hint: "readmit token --audience " + audienceOf(p) + " --min-valid 5m, then send the request again"}
+	service, wait := clean(p.Service), time.Unix(p.Floor, 0).Sub(a.Now())
+	switch {
+	case p.KnownEpoch > 0 && p.KnownSince > 0:
+		x.text = fmt.Sprintf("the token is of before change %d of the account, made %s, and %s has heard of it", p.KnownEpoch, when(p.KnownSince, a.Now()), service)
+	case p.KnownEpoch > 0:
+		x.text = fmt.Sprintf("the token is of before change %d of the account, and %s has heard of it", p.KnownEpoch, service)
+	case p.Floor > 0 && wait >= 0 && wait < time.Minute:
+		x.text = fmt.Sprintf("%s has only just started, or missed signals, and takes no token yet; the account has not changed for all it knows", service)
+		x.hint = fmt.Sprintf("wait %d s, then: %s", int(wait/time.Second)+1, x.hint)
+	default:
+		x.text = service + " has started, or missed signals, after the token was issued: no token of that time is taken; the account has not changed for all it knows"
 	}
-	if p.KnownEpoch > 0 {
-		e.note("the token is of before change %d, which %s has heard of", p.KnownEpoch, clean(p.Service))
-	} else {
-		e.note("%s knows nothing of what came before its last start: no token of that time is taken", clean(p.Service))
-	}
-	e.note("get another: readmit token --audience %s --min-valid 5m, then send the request again", audienceOf(p))
-	return e.problem(out)
+	return x
 }
 
 // explainRefused explains why this device's session is refused: whatever else

@@ -21,7 +21,6 @@ func TestExplainAnswerOfAService(t *testing.T) {
 	}{
 		"behind":        {behind, "change-pending", "cannot ask the account server which change"},
 		"with headers":  {"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\n\r\n" + behind + "\n", "change-pending", "2023-11-14"},
-		"stale":         {answer("about:blank", "stale", 401, 4001, `,"known_epoch":6,"token_epoch":5`), "change-pending", "cannot ask"},
 		"without keys":  {answer("https://id.example.org/help/service-fault", "keys-unavailable", 503, 5030, ""), "service-fault", "cannot ask"},
 		"busy":          {answer("https://id.example.org/help/service-fault", "busy", 503, 5030, ""), "service-fault", "checked nothing, and refused nothing"},
 		"a node behind": {`{"type":"https://id.example.org/help/change-pending","title":"t","status":401,"code":4000,"reason":"behind"}`, "change-pending", "a node of the account server"},
@@ -51,6 +50,10 @@ func TestExplainAnswerOfAService(t *testing.T) {
 	}{
 		"a clock":          {answer("https://id.example.org/help/clock-off", "clock-off", 401, 4010, ""), needPerson, "more than a minute off"},
 		"an ended session": {answer("about:blank", "ended", 401, 4001, ""), needPerson, "not enrolled"},
+		"an old token":     {answer("about:blank", "stale", 401, 4001, `,"known_epoch":6,"token_epoch":5,"known_since":1700000000`), failed, "the token is of before change 6 of the account, made 2023-11-14 "},
+		"the remedy":       {answer("about:blank", "stale", 401, 4001, `,"known_epoch":6,"token_epoch":5`), failed, "hint: readmit token --audience https://shop.example.org --min-valid 5m, then send"},
+		"what is missing":  {answer("about:blank", "stale", 401, 4001, `,"known_epoch":6,"token_epoch":5`), failed, "cannot ask the account server which change"},
+		"a start":          {answer("about:blank", "stale", 401, 4001, `,"floor":1700000000,"token_epoch":5`), failed, "has started, or missed signals, after the token was issued"},
 		"a bad proof":      {answer("about:blank", "proof", 401, 4010, ""), failed, "did not take the request (proof)"},
 		"the server's own": {`{"type":"about:blank","title":"There is no such account","status":409,"code":4090,"reason":"no-account"}`, failed, "There is no such account"},
 		"a refusal":        {`{"type":"https://id.example.org/causes/refused","title":"Authentication failed","status":401,"code":4001,"reference":"4K7Q-9FXM"}`, needPerson, "neither that incident"},
