@@ -47,6 +47,29 @@ func (a *Agent) OnThing(ctx context.Context, what, path, thing string, out any) 
 	return a.about(ctx, what, path, thing, out)
 }
 
+// Change makes a call on this device's session about one thing, by which the
+// account changes: tokens of before are not taken any more, so they are let go.
+func (a *Agent) Change(ctx context.Context, what, path, thing string, out any) error {
+	if err := a.OnThing(ctx, what, path, thing, out); err != nil {
+		return err
+	}
+	if unlock, err := a.Home.Lock(ctx); err == nil {
+		defer unlock()
+		a.forgetTokens()
+	}
+	return nil
+}
+
+// forgetTokens lets go of the tokens in hand. The lock is held. What was asked
+// for is done by then, whatever becomes of this: where it fails, a token is
+// refused until another is asked for.
+func (a *Agent) forgetTokens() {
+	if s, err := a.Home.Session(); err == nil && len(s.Tokens) > 0 {
+		s.Tokens = nil
+		_ = a.Home.Save(SessionFile, s)
+	}
+}
+
 func (a *Agent) about(ctx context.Context, what, path, thing string, out any) error {
 	id, s, c, err := a.session()
 	if err != nil {

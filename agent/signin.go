@@ -180,6 +180,9 @@ func (a *Agent) ChangePassword(ctx context.Context, present, next string) (ended
 	}
 	var changed api.PasswordChanged
 	err = a.call(ctx, c, id.Account, what, api.PathPasswordFinish, api.PasswordFinish{Grant: proved.Grant, Session: session.ID, Record: record, Stretch: hello.Stretch}, &changed)
+	if err == nil {
+		a.forgetTokens() // as in Change
+	}
 	return changed.SessionsEnded, err
 }
 

@@ -67,7 +67,7 @@ enrolled, and signs in again with the present password alone. To keep it out,
 				return err
 			}
 			var out api.DeviceEnded
-			if err := a.OnThing(cmd.Context(), "end device", api.PathEndDevice, d.ID, &out); err != nil {
+			if err := a.Change(cmd.Context(), "end device", api.PathEndDevice, d.ID, &out); err != nil {
 				return err
 			}
 			return e.data(out, func(w io.Writer) {
@@ -111,7 +111,7 @@ first (--yes answers for you).`,
 					return err
 				}
 			}
-			if err := a.OnThing(cmd.Context(), "remove device", api.PathRemoveDevice, d.ID, nil); err != nil {
+			if err := a.Change(cmd.Context(), "remove device", api.PathRemoveDevice, d.ID, nil); err != nil {
 				return err
 			}
 			return e.data(map[string]string{"removed": d.ID, "device": d.Name}, func(w io.Writer) { fmt.Fprintf(w, "%s is removed\n", clean(d.Name)) })
