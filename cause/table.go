@@ -359,7 +359,6 @@ var table = []Row{
 		Remedies: []Remedy{
 			{By: ADevice, Do: "A change of a Readmit account is everywhere within a second. Where the evidence names a service that is behind, let this device wait half a minute for it.", Argv: doctor},
 			{By: AnOperator, Do: "Still behind: whoever runs the service that the evidence names sees why it does not take its signals, and whoever runs the account server lets it have them again.", Argv: []string{"readmit", "admin", "service", "list"}},
-			{By: Person, Do: "Wait: Apple's article allows up to 24 hours after a change or move of the account. Change nothing more meanwhile, then try once."},
 		},
 	},
 	{

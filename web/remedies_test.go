@@ -35,7 +35,6 @@ var away = map[string]string{
 	"passkey-refused.1":      "leaving the page",
 	"recovery-over.1":        "nothing",
 	"services-disagree.1":    "a restart",
-	"change-pending.2":       "waiting",
 	"agent-stopped.0":        "the agent",
 	"agent-stopped.1":        "the agent",
 	"unknown.0":              "a terminal",

@@ -39,6 +39,9 @@ func TestExplainAnswerOfAService(t *testing.T) {
 			continue
 		}
 		f := out.Findings[0]
+		if strings.Contains(r.stdout, "Apple") {
+			t.Errorf("%s: Apple is none of an own account's: %s", name, r.stdout)
+		}
 		if named := len(f.Evidence) > 1 && f.Evidence[1].Check == "change-service" && f.Evidence[1].Got == "shop.example.org"; c.cause == "change-pending" && named != (out.Service == shop) {
 			t.Errorf("%s: %+v", name, f.Evidence)
 		}
