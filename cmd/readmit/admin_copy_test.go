@@ -105,10 +105,10 @@ func TestBackupRestoreMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(laptop.run("admin", "restore", write("cut.gz", string(whole[:len(whole)/2])), "--data", path("r1")), failed, "not a whole backup")
+	says(laptop.run("admin", "restore", write("cut.gz", string(whole[:len(whole)/2])), "--data", path("r1")), failed, "not a whole backup", "it is cut off")
 	bent := bytes.Clone(whole)
 	bent[len(bent)/2] ^= 1
-	says(laptop.run("admin", "restore", write("bent.gz", string(bent)), "--data", path("r1")), failed, "not a whole backup")
+	says(laptop.run("admin", "restore", write("bent.gz", string(bent)), "--data", path("r1")), failed, "not a whole backup", "it is damaged")
 	says(laptop.run("admin", "restore", password, "--data", path("r1")), failed, "not a whole backup")
 	if _, err := os.Stat(path("r1")); err == nil {
 		t.Error("a failed restore left a data folder")

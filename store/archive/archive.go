@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bufio"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -100,20 +101,34 @@ const maxLine = 16 << 20
 func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 	zip, err := gzip.NewReader(from)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrForm, err)
+		return nil, 0, unreadable(err)
 	}
 	lines := bufio.NewScanner(zip)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	var h head
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &h) != nil || h.Form != form {
-		return nil, 0, ErrForm
+	if !lines.Scan() {
+		return nil, 0, unreadable(lines.Err())
+	}
+	// What cannot be taken is told as the damage that it comes of, where the rest
+	// shows that there is one.
+	damaged := func(err error) error {
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+		if _, rest := io.Copy(io.Discard, zip); rest != nil {
+			return unreadable(rest)
+		}
+		return err
+	}
+	if json.Unmarshal(lines.Bytes(), &h) != nil || h.Form != form {
+		return nil, 0, damaged(ErrForm)
 	}
 	var at columns
 	count := newTally()
 	for lines.Scan() {
 		line := lines.Bytes()
 		if len(line) == 0 {
-			return nil, h.Schema, ErrForm
+			return nil, h.Schema, damaged(ErrForm)
 		}
 		if line[0] == '{' {
 			var next struct {
@@ -121,14 +136,19 @@ func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 				foot
 			}
 			if err := json.Unmarshal(line, &next); err != nil {
-				return nil, h.Schema, fmt.Errorf("%w: %w", ErrForm, err)
+				return nil, h.Schema, damaged(fmt.Errorf("%w: %w", ErrForm, err))
 			}
 			if next.Sums == nil {
 				at = next.columns
 				continue
 			}
-			if lines.Scan() || lines.Err() != nil {
-				return nil, h.Schema, fmt.Errorf("%w: something follows its end", ErrForm)
+			if lines.Scan() {
+				return nil, h.Schema, damaged(errMore)
+			}
+			if err := lines.Err(); errors.Is(err, gzip.ErrHeader) {
+				return nil, h.Schema, errMore
+			} else if err != nil {
+				return nil, h.Schema, unreadable(err)
 			}
 			sums := count.sums()
 			if err := next.Sums.Differ(sums); err != nil {
@@ -138,16 +158,32 @@ func Read(from io.Reader, each func(store.Row) error) (Sums, int, error) {
 		}
 		r, err := row(at, line)
 		if err != nil {
-			return nil, h.Schema, err
+			return nil, h.Schema, damaged(err)
 		}
 		if err := count.add(r); err != nil {
-			return nil, h.Schema, fmt.Errorf("%w: %w", ErrForm, err)
+			return nil, h.Schema, damaged(fmt.Errorf("%w: %w", ErrForm, err))
 		}
 		if err := each(r); err != nil {
-			return nil, h.Schema, err
+			return nil, h.Schema, damaged(err)
 		}
 	}
-	return nil, h.Schema, fmt.Errorf("%w: it is cut off", errors.Join(ErrForm, lines.Err()))
+	return nil, h.Schema, unreadable(lines.Err())
+}
+
+var errMore = fmt.Errorf("%w: something follows its end", ErrForm)
+
+// unreadable is an ErrForm that says how a file ended that was not read to its
+// end: nil where the file ended well, without the last line.
+func unreadable(err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: it is cut off: take another copy of it", ErrForm)
+	case errors.Is(err, gzip.ErrHeader):
+		return fmt.Errorf("%w: %w", ErrForm, err)
+	case errors.Is(err, gzip.ErrChecksum), errors.As(err, new(flate.CorruptInputError)), errors.Is(err, bufio.ErrTooLong):
+		return fmt.Errorf("%w: it is damaged (%w): take another copy of it", ErrForm, err)
+	}
+	return fmt.Errorf("the backup cannot be read: %w", err)
 }
 
 func row(at columns, line []byte) (store.Row, error) {

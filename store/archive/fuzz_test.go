@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +147,64 @@ func TestReadIsWhatWasWritten(t *testing.T) {
 	for cut := range len(written(t)) {
 		if _, _, err := Read(bytes.NewReader(written(t)[:cut]), func(store.Row) error { return nil }); !errors.Is(err, ErrForm) {
 			t.Fatalf("cut after %d: %v", cut, err)
+		}
+	}
+}
+
+// A file that was cut off or damaged on its way is called that, wherever it was
+// and whatever its rows made of it.
+func TestReadTellsDamage(t *testing.T) {
+	const cutOff, damaged, more = "it is cut off", "it is damaged", "something follows its end"
+	read := func(b []byte) string {
+		t.Helper()
+		_, _, err := Read(bytes.NewReader(b), func(r store.Row) error {
+			if len(r.Columns) != 2 && r.Table != "b" || strings.Trim(r.Table, "ab") != "" {
+				return errors.New("no such column")
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrForm) {
+			t.Errorf("of no form: %v", err)
+		}
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	many := fixed{}
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 3000 {
+		many = append(many, store.Row{Table: "a", Columns: []string{"x", "y"}, Values: []any{binary.BigEndian.AppendUint64(nil, r.Uint64()), int64(n)}})
+	}
+	var large bytes.Buffer
+	if _, err := Write(t.Context(), &large, many, 4, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, whole := range [][]byte{written(t), large.Bytes()} {
+		step := max(1, len(whole)/200)
+		for at := 0; at < len(whole); at += step {
+			if said := read(whole[:at]); !strings.Contains(said, cutOff) {
+				t.Errorf("cut after %d of %d: %s", at, len(whole), said)
+			}
+		}
+		for at := 10; at < len(whole); at += step { // before are the form's own head, and a time that nobody reads
+			bent := bytes.Clone(whole)
+			bent[at] ^= 1 << (at % 8)
+			if said := read(bent); !strings.Contains(said, damaged) && !strings.Contains(said, cutOff) {
+				t.Errorf("bent at %d of %d: %q", at, len(whole), said)
+			}
+		}
+		for _, tail := range []string{"more than ten octets", string(written(t))} {
+			if said := read(append(bytes.Clone(whole), tail...)); !strings.Contains(said, more) {
+				t.Errorf("with a tail: %s", said)
+			}
+		}
+	}
+	for at := 1; at <= 8; at++ { // the sum and the length at the very end
+		whole := written(t)
+		whole[len(whole)-at] ^= 1
+		if said := read(whole); !strings.Contains(said, damaged) {
+			t.Errorf("bent %d before the end: %s", at, said)
 		}
 	}
 }
