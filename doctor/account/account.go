@@ -143,6 +143,7 @@ type running struct {
 	audience cause.Audience
 	incident string
 	refused  bool
+	unasked  bool // whether the session lives, the server could not say
 }
 
 // files are those looked at, besides the kept incidents.
@@ -325,7 +326,10 @@ func (r *running) client() *agent.Client {
 	return c
 }
 
-const leftOut = "left out: the server cannot be reached"
+const (
+	leftOut = "left out: the server cannot be reached"
+	unasked = "left out: the server could not be asked"
+)
 
 func (r *running) ready(ctx context.Context) ([]cause.Fact, string) {
 	if r.hello == nil {
@@ -390,6 +394,9 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 	problem := ex.files[agent.SessionFile]
 	if !usable(problem) || err == nil && s.ID == "" {
 		b, err := a.Restore(ctx)
+		if facts, saw, ok := r.fault(err); ok {
+			return facts, saw
+		}
 		if err != nil {
 			return nil, "none; this device is signed out"
 		}
@@ -404,18 +411,32 @@ func (r *running) session(ctx context.Context) ([]cause.Fact, string) {
 		return nil, "lives; its file can be restored"
 	}
 	err = a.Alive(ctx)
-	var refused *agent.RefusedError
-	var fault *api.Problem
-	switch {
-	case errors.As(err, &refused):
+	if refused := new(agent.RefusedError); errors.As(err, &refused) {
 		return r.explain(ctx, refused.Reference), "refused"
-	case errors.As(err, &fault) && fault.Code == api.Unavailable:
-		return []cause.Fact{cause.Note(cause.CheckServer, cause.Word("ready"), cause.Word("not-ready"), cause.ByDevice)}, "the server cannot work"
-	case err != nil:
+	}
+	if facts, saw, ok := r.fault(err); ok {
+		return facts, saw
+	}
+	if err != nil {
+		r.unasked = true
 		return nil, "cannot tell"
 	}
 	ex.SignedIn = true
 	return nil, "lives"
+}
+
+// fault is what an error shows that is the server's, or the way's to it: of the
+// session nothing was said.
+func (r *running) fault(err error) (facts []cause.Fact, saw string, ok bool) {
+	if p := new(api.Problem); errors.As(err, &p) && p.Code == api.Unavailable {
+		r.unasked = true
+		return host.Ready(false), "the server cannot work", true
+	}
+	if gone := new(agent.UnreachableError); errors.As(err, &gone) {
+		r.unasked = true
+		return nil, "cannot tell", true
+	}
+	return nil, "", false
 }
 
 // refusal has the newest refusal of the last day explained, where the device is

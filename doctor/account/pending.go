@@ -37,12 +37,17 @@ func (r *running) services(ctx context.Context) ([]cause.Fact, string) {
 	switch {
 	case r.hello == nil:
 		return nil, leftOut
+	case r.unasked:
+		return nil, unasked
 	case !r.ex.SignedIn:
 		return nil, "left out: the device is not signed in"
 	}
 	behind, err := pending(ctx, r.x.Agent)
 	if p := new(api.Problem); errors.As(err, &p) && p.Status == 404 {
 		return nil, "left out: the account server is older than this readmit"
+	}
+	if facts, saw, ok := r.fault(err); ok {
+		return facts, saw
 	}
 	if err != nil {
 		return nil, "cannot tell"
