@@ -35,30 +35,30 @@ func (s *Server) AdminHandler() http.Handler {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 			if err != nil {
-				s.answer(w, nil, malformed)
+				s.toOperator(w, nil, malformed)
 				return
 			}
 			out, err := h(r.Context(), body)
-			if s.answer(w, out, err) < http.StatusBadRequest {
+			if s.toOperator(w, out, err) < http.StatusBadRequest {
 				s.log.Info("operator", "did", path)
 			}
 		})
 	}
 	mux.HandleFunc("GET "+api.AdminPolicy, func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, api.AdminPolicyState{Policy: s.gate.Policy()}, nil)
+		s.toOperator(w, api.AdminPolicyState{Policy: s.gate.Policy()}, nil)
 	})
 	mux.HandleFunc("GET "+api.AdminAccounts, func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.adminAccounts(r.Context())
-		s.answer(w, out, err)
+		s.toOperator(w, out, err)
 	})
 	mux.HandleFunc("GET "+api.AdminDesk, func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.adminAgents(r.Context())
-		s.answer(w, out, err)
+		s.toOperator(w, out, err)
 	})
 	mux.HandleFunc("GET "+api.AdminBackup, s.adminBackup)
 	mux.HandleFunc("GET "+api.AdminServices, func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.adminServices(r.Context())
-		s.answer(w, out, err)
+		s.toOperator(w, out, err)
 	})
 	mux.Handle("GET "+api.AdminMetrics, s.metrics.handler())
 	return mux

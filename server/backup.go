@@ -33,7 +33,7 @@ func (s *Server) adminBackup(w http.ResponseWriter, r *http.Request) {
 	case to.sent:
 		s.log.Error("operator: a backup was not finished", "error", err)
 	default:
-		s.answer(w, nil, err)
+		s.toOperator(w, nil, err)
 	}
 }
 

@@ -118,8 +118,21 @@ var known = []struct {
 // created is the answer to what has made something: 201.
 type created struct{ what any }
 
-// answer sends a value or what an error may be told as; it is the only place
-// where an error becomes an answer. It returns the status.
+// toOperator is answer for the operator's socket alone: who may start and stop
+// the store is told what is the matter with it.
+func (s *Server) toOperator(w http.ResponseWriter, out any, err error) int {
+	if !errors.Is(err, store.ErrUnavailable) {
+		return s.answer(w, out, err)
+	}
+	p := *s.toProblem(err)
+	if p.Code == api.Unavailable {
+		p.Detail = err.Error()
+	}
+	return s.fail(w, &p)
+}
+
+// answer sends a value or what an error may be told as; beside toOperator it is
+// the only place where an error becomes an answer. It returns the status.
 func (s *Server) answer(w http.ResponseWriter, out any, err error) int {
 	if err != nil {
 		return s.fail(w, s.toProblem(err))

@@ -83,19 +83,24 @@ func adminCall(ctx context.Context, socket, method, path string, in, out any) er
 		return err
 	}
 	if answer.StatusCode >= 300 {
-		p := new(api.Problem)
-		if json.Unmarshal(b, p) != nil || p.Code == 0 {
-			return fmt.Errorf("the account server answered %s", answer.Status)
-		}
-		if p.Code == api.Unavailable {
-			return exitError{unchecked, "the account server cannot do its work now: its store cannot be read or written", "see the server's log; is the disk full?"}
-		}
-		return p
+		return ofAdmin(answer.Status, b)
 	}
 	if out == nil || len(b) == 0 {
 		return nil
 	}
 	return json.Unmarshal(b, out)
+}
+
+// ofAdmin is an answer of the account server to its operator that is no success.
+func ofAdmin(status string, body []byte) error {
+	p := new(api.Problem)
+	if json.Unmarshal(body, p) != nil || p.Code == 0 {
+		return exitError{unchecked, "the account server answered " + status, "see the server's log"}
+	}
+	if p.Code == api.Unavailable {
+		return exitError{unchecked, "the account server cannot do its work now: " + p.Detail, "see the server's log"}
+	}
+	return p
 }
 
 func newInviteCommand(e *env, call adminCaller) *cobra.Command {

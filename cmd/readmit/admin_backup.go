@@ -110,7 +110,11 @@ func fetchBackup(ctx context.Context, data string, to io.Writer) error {
 	if err == nil {
 		defer answer.Body.Close()
 		if answer.StatusCode != http.StatusOK {
-			return exitError{unchecked, "the account server answered " + answer.Status, "see the server's log"}
+			b, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+			if err != nil {
+				return err
+			}
+			return ofAdmin(answer.Status, b)
 		}
 		_, err = io.Copy(to, answer.Body)
 		return err
