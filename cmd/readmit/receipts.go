@@ -49,6 +49,9 @@ is paused or disabled, are named first. EPOCH, the number of a change, shows tha
 			if err != nil {
 				return err
 			}
+			if epoch > out.Epoch {
+				return exitError{failed, fmt.Sprintf("there is no change %d of this account: its last is change %d", epoch, out.Epoch), "to see them: readmit receipts"}
+			}
 			return e.data(out, func(w io.Writer) {
 				for _, s := range out.Silent {
 					fmt.Fprintln(w, silence(s, a.Now()))
