@@ -215,6 +215,27 @@ func TestBackupRestoreMove(t *testing.T) {
 	laptop.must("sign-in", "--password-file", password)
 	five.stop(t)
 
+	// What is damaged cannot be moved, at its start or on its way; a backup can.
+	file = filepath.Join(data, databaseFile)
+	if whole, err = os.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
+	for what, from := range map[string]int{"is damaged": 100, "was not finished": len(whole) / 4 * 3} {
+		if err := os.WriteFile(file, append(bytes.Clone(whole[:from]), bytes.Repeat([]byte{0xa5}, len(whole)-from)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		broken, err := pg.Database()
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", pg.URL(broken), "--master-key-file", key), failed, what, "the database is damaged",
+			"hint: move what the last backup holds: readmit admin restore FILE --data DIR --master-key-file "+filepath.Join(data, masterFile))
+		laptop.must("admin", "move", "--from", "sqlite:"+path("back"), "--to", pg.URL(broken), "--master-key-file", key)
+		if err := os.Remove(path("back/moved")); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	// A database that others use already is not touched.
 	used, err := pg.Database()
 	if err != nil {

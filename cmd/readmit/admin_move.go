@@ -104,6 +104,9 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	}
 	// Who has the folder open is the only one: no server works on it meanwhile.
 	from, err := sqlite.Open(dir)
+	if errors.Is(err, sqlite.ErrDamaged) {
+		return nil, damagedFolder(dir, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +126,11 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	if err := to.BeginMove(ctx, origin); err != nil {
 		return nil, ofMove(err)
 	}
-	if sums, err = archive.Copy(ctx, from, to); err != nil {
+	sums, err = archive.Copy(ctx, from, to)
+	if errors.Is(err, sqlite.ErrDamaged) {
+		return nil, damagedFolder(dir, fmt.Errorf("the move was not finished: %w", err))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the move was not finished; the folder is as it was, and the same command begins again: %w", err)
 	}
 	if err := keys.Opens(ctx, to, key); err != nil {
@@ -141,6 +148,13 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 
 func (m move) target(from postgres.Origin) postgres.Config {
 	return postgres.Config{Address: m.to, PasswordFile: m.password, Connections: 2, Patience: moving, Moving: &from, Note: m.note}
+}
+
+// damagedFolder is the error of a database that cannot be read whole: what the
+// last backup holds can be moved, under the same key.
+func damagedFolder(dir string, err error) error {
+	return exitError{failed, err.Error(), "move what the last backup holds: " +
+		command([]string{"readmit", "admin", "restore", "FILE", "--data", "DIR", "--master-key-file", filepath.Join(dir, masterFile)}) + ", and then the same command with --from sqlite:DIR"}
 }
 
 // ofMove is an error of the database that a move goes to as it is shown.

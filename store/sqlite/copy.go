@@ -19,6 +19,7 @@ func (s *Store) Export(ctx context.Context, each func(store.Row) error) (err err
 	if !s.isOpen() {
 		return errClosed
 	}
+	defer func() { err = damage(err) }()
 	c, err := s.connect(true)
 	if err != nil {
 		return err

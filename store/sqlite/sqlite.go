@@ -90,15 +90,23 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	return s, nil
 }
 
+// ErrDamaged: the file is no whole database any more.
+var ErrDamaged = errors.New("the database is damaged: leave it as it is, and make another data folder of a backup (readmit admin restore)")
+
+// damage marks an error that shows a file to be damaged.
+func damage(err error) error {
+	e := new(driver.Error)
+	if errors.As(err, &e) && !errors.Is(err, ErrDamaged) && (e.Code()&0xff == lib.SQLITE_CORRUPT || e.Code()&0xff == lib.SQLITE_NOTADB) {
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	return err
+}
+
 // advise adds to an error of opening what the operator can do about it: a file
 // that is no whole database needs a backup, and all else a folder and a disk
 // that take it.
 func advise(err error) error {
-	e := new(driver.Error)
-	switch {
-	case errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_CORRUPT || e.Code()&0xff == lib.SQLITE_NOTADB):
-		return fmt.Errorf("%w: the database is damaged: move it aside, with the -wal and -shm files beside it, and put a backup in its place", err)
-	case errors.Is(err, store.ErrUnavailable):
+	if err = damage(err); errors.Is(err, store.ErrUnavailable) && !errors.Is(err, ErrDamaged) {
 		return fmt.Errorf("%w: see that the folder is writable and the disk is not full", err)
 	}
 	return err
