@@ -139,11 +139,15 @@ func TestBackupRestoreMove(t *testing.T) {
 	says(laptop.run("admin", "move", "--from", "sqlite:"+path("none"), "--to", to, "--master-key-file", key), failed, "no data folder")
 	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", to, "--master-key-file", path("other.key")), failed, "another key")
 
-	// A move that ended in its middle: no server starts, and it is run again.
+	// Another's table of a name that we use; then a move that ended in its middle:
+	// no server starts, and it is run again.
 	if err := pg.Exec(name, "CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value BYTEA NOT NULL)"); err != nil {
 		t.Fatal(err)
 	}
-	says(laptop.run(args...), failed, "settings")
+	says(laptop.run(args...), failed, "settings", "nothing of it was touched")
+	if there, err := pg.Dump(name); err != nil || len(there) != 1 {
+		t.Errorf("a move that was refused left %d tables of one, %v", len(there), err)
+	}
 	if err := pg.Exec(name, "DROP TABLE settings"); err != nil {
 		t.Fatal(err)
 	}

@@ -32,8 +32,9 @@ WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND c.relname NOT
 // ErrOthers: there are tables in the database that no account server has made.
 var ErrOthers = errors.New("the database is used by something else already")
 
-// onlyOwn refuses a database that holds a table of others.
-func (s *Store) onlyOwn(ctx context.Context) error {
+// onlyOwn refuses a database that holds a table of others. Where none of ours is
+// yet, one of the same name is another's too.
+func (s *Store) onlyOwn(ctx context.Context, some bool) error {
 	c, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
 		return advise(err, s.address)
@@ -44,7 +45,7 @@ func (s *Store) onlyOwn(ctx context.Context) error {
 		return advise(err, s.address)
 	}
 	for _, name := range there {
-		if !slices.Contains(tables[:], name) {
+		if !some || !slices.Contains(tables[:], name) {
 			return fmt.Errorf("%w: it has a table %q: use an empty database", ErrOthers, name)
 		}
 	}
@@ -230,7 +231,7 @@ func (s *Store) unmark(ctx context.Context) error {
 // where accounts are that no move has brought, ErrOtherMove where a move from
 // another store has begun, and ErrOthers where tables are that are not ours.
 func (s *Store) BeginMove(ctx context.Context, from Origin) error {
-	if err := s.onlyOwn(ctx); err != nil {
+	if err := s.onlyOwn(ctx, true); err != nil {
 		return err
 	}
 	err := s.Update(ctx, func(tx store.Tx) error {

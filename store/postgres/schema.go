@@ -51,7 +51,7 @@ func (s *Store) prepare(ctx context.Context, c Config) error {
 	case was.schema > schema:
 		return fmt.Errorf("%w: %s has schema %d, this readmit knows up to %d: run the newer readmit on it", store.ErrNewer, s.address, was.schema, schema)
 	case c.Moving != nil: // all of this before tables are made between those of others
-		if err := s.onlyOwn(ctx); err != nil {
+		if err := s.onlyOwn(ctx, was.schema > 0); err != nil {
 			return err
 		}
 		if err := was.takes(*c.Moving); err != nil {
