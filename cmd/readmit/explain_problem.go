@@ -195,7 +195,7 @@ func (e *env) explainStale(ctx context.Context, a *agent.Agent, p serviceProblem
 		// Asked for again, by its number: of many changes only the last are listed.
 		of, err := receiptsOf(ctx, a, p.KnownEpoch)
 		if i := slices.IndexFunc(of.Receipts, func(r api.Receipt) bool { return r.Audience == p.Service }); err == nil && i >= 0 {
-			old.text += ", which was " + clean(of.Receipts[i].Kind)
+			old.text += ", which was " + clean(of.Receipts[i].Kind) + " (who made it, and from where, tells: readmit activity)"
 		}
 	}
 	return old
