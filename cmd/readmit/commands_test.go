@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -274,6 +275,22 @@ func TestVersion(t *testing.T) {
 	r := newDevice(t).run("--version")
 	if r.code != fine || r.stdout != "readmit "+version+"\n" || r.stderr != "" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// full takes nothing, as a file on a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatIsLost(t *testing.T) {
+	d := newDevice(t)
+	for _, args := range [][]string{{"--version"}, {"undo", "--help"}, {"completion", "bash"}, {"doctor", "--provider", "icloud"}, {"doctor", "--provider", "icloud", "--json"}} {
+		var said strings.Builder
+		code := run(t.Context(), args, strings.NewReader(""), full{}, &said, func(name string) string { return d.env[name] })
+		if code != failed || !strings.Contains(said.String(), syscall.ENOSPC.Error()) {
+			t.Errorf("%v: exit %d, %s", args, code, said.String())
+		}
 	}
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,7 +51,8 @@ type env struct {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
+	out := &output{to: stdout}
+	e := &env{stdin: stdin, stdout: out, stderr: stderr, getenv: getenv}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	e.ctx = ctx
@@ -57,12 +60,41 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(codesLast(args))
 	asked, err := root.ExecuteContextC(ctx)
 	e.command = asked.CommandPath()
-	if err != nil && !e.ran {
+	switch lost := out.lost(); {
+	case lost != nil && (err == nil || errors.Is(err, lost)):
+		err = exitError{failed, "what was asked for is done, and what it said could not be written: " + lost.Error(), "see that there is room where its output goes"}
+	case err != nil && !e.ran:
 		// What was not understood has set no flags either.
 		e.json = e.json || slices.Contains(args, "--json")
 		err = usageError{err}
 	}
 	return e.fail(err)
+}
+
+// output is standard output, which remembers that it did not take something: a
+// token that is not there must not look like one to a program.
+type output struct {
+	to  io.Writer
+	mu  sync.Mutex
+	err error // the first
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil {
+		o.mu.Lock()
+		if o.err == nil {
+			o.err = err
+		}
+		o.mu.Unlock()
+	}
+	return n, err
+}
+
+func (o *output) lost() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // newRootCommand makes the commands that a command line may need: the one it
@@ -204,6 +236,9 @@ func takes(names ...string) cobra.PositionalArgs {
 
 // terminal reports whether a stream is one.
 func terminal(stream any) bool {
+	if o, ok := stream.(*output); ok {
+		stream = o.to
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
