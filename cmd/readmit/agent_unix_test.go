@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,28 @@ func TestArguments(t *testing.T) {
 	} {
 		if got := arguments(c.argv); !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q", c.argv, got)
+		}
+	}
+}
+
+func TestSameServer(t *testing.T) {
+	for _, c := range []struct {
+		server, address string
+		want            bool
+	}{
+		{"https://id.example.org", "https://id.example.org", true},
+		{"https://id.example.org", "HTTPS://ID.example.org/x", true},
+		{"https://id.example.org", "https://id.example.org:443", true},
+		{"http://127.0.0.1:4001", "http://localhost:4001", true},
+		{"http://localhost:4001", "http://[::1]:4001", true},
+		{"https://id.example.org", "https://id.example.org:8443", false},
+		{"https://id.example.org", "https://git.example.org", false},
+		{"http://127.0.0.1:4001", "http://localhost:4002", false},
+	} {
+		server, err := url.Parse(c.server)
+		address, err2 := url.Parse(c.address)
+		if err != nil || err2 != nil || sameServer(server, address) != c.want {
+			t.Errorf("%s and %s: want %v", c.server, c.address, c.want)
 		}
 	}
 }

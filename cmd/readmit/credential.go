@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,7 +107,18 @@ func gitLines(from io.Reader) (map[string]string, error) {
 // loopback is a host whose messages leave this device for nowhere.
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
+
+// sameServer reports whether an address is the account server's, however it is
+// spelled: a scheme and a host have no case, a port may be said or not, and this
+// machine has several names.
+func sameServer(server, address *url.URL) bool {
+	port := func(u *url.URL) string {
+		return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)])
+	}
+	one, other := server.Hostname(), address.Hostname()
+	return port(server) == port(address) && (strings.EqualFold(one, other) || loopback(one) && loopback(other))
 }
 
 // audienceOf is the service that a token is for; empty for one that gets none:
@@ -132,7 +144,7 @@ func (e *env) audienceOf(scheme, host string) (string, error) {
 		return "", err
 	}
 	audience := scheme + "://" + host
-	if server, err := url.Parse(id.Server); err == nil && server.Host == u.Host {
+	if server, err := url.Parse(id.Server); err == nil && sameServer(server, u) {
 		return "", nil
 	}
 	return audience, nil
@@ -270,16 +282,22 @@ audience, as kubectl and programs like it expect of a plug-in.`,
 				}
 				version = strings.TrimPrefix(info.Version, execAPI)
 			}
-			if u, err := url.Parse(audience); err == nil && strings.EqualFold(u.Scheme, "http") && !loopback(u.Hostname()) {
+			u, err := url.Parse(audience)
+			if err != nil {
+				return usageError{errors.New("the audience is not an address")}
+			}
+			if strings.EqualFold(u.Scheme, "http") && !loopback(u.Hostname()) {
 				return exitError{failed, "this service gets no token", "a token is for one service that is reached by https, and never the account server's own"}
 			}
 			a, err := e.agent()
 			if err != nil {
 				return err
 			}
-			if id, err := a.Identity(); err != nil {
+			id, err := a.Identity()
+			if err != nil {
 				return err
-			} else if strings.TrimRight(audience, "/") == id.Server {
+			}
+			if server, err := url.Parse(id.Server); err == nil && u.Host != "" && sameServer(server, u) {
 				return usageError{errors.New("the account server's own token is given to nobody: --audience names another service")}
 			}
 			_, t, err := e.tokenFor(cmd, audience)
