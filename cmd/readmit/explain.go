@@ -119,13 +119,7 @@ func codesLast(args []string) []string {
 
 // report prints findings, their remedies' commands completed.
 func (e *env) report(r cause.Report, words map[string]string) error {
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		f.Remedies = append([]cause.Remedy(nil), f.Remedies...)
-		for j := range f.Remedies {
-			f.Remedies[j].Argv = fill(f.Remedies[j].Argv, naming(words, *f))
-		}
-	}
+	complete(r.Findings, words)
 	return e.data(r, func(w io.Writer) {
 		for i, f := range r.Findings {
 			if i > 0 {
@@ -134,6 +128,17 @@ func (e *env) report(r cause.Report, words map[string]string) error {
 			e.finding(w, f)
 		}
 	})
+}
+
+// complete fills in the commands of findings. The table's own stay as they are.
+func complete(findings []cause.Finding, words map[string]string) {
+	for i := range findings {
+		f := &findings[i]
+		f.Remedies = slices.Clone(f.Remedies)
+		for j := range f.Remedies {
+			f.Remedies[j].Argv = fill(f.Remedies[j].Argv, naming(words, *f))
+		}
+	}
 }
 
 // naming adds the device that the evidence of a finding names.

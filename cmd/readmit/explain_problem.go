@@ -78,7 +78,7 @@ func (e *env) explainProblem(ctx context.Context, p serviceProblem) error {
 			break
 		}
 		out.Findings = cause.Find(host.Ready(false))
-		if err := e.problem(out); err != nil {
+		if err := e.problem(a, p, out); err != nil {
 			return err
 		}
 		e.note("%s checked nothing, and refused nothing: try again in a moment", of)
@@ -140,7 +140,7 @@ func (e *env) explainBehind(ctx context.Context, a *agent.Agent, p serviceProble
 	if p.Service == "" { // a node of the account server
 		out.Findings = onItsWay("", "", time.Time{})
 		e.note("a node of the account server had not heard of the account's last change: try again in a moment")
-		return e.problem(out)
+		return e.problem(a, p, out)
 	}
 	out.Audience = cause.Holder.String() // who was told that holds the token's key
 	got, err := receiptsOf(ctx, a, 0)
@@ -148,7 +148,10 @@ func (e *env) explainBehind(ctx context.Context, a *agent.Agent, p serviceProble
 		out.Findings = onItsWay(named(p), "", time.Time{})
 		return e.unasked(a, p, out, err)
 	}
-	i := slices.IndexFunc(got.Waiting, func(r api.Receipt) bool { return r.Audience == p.Service })
+	r, waits := waitsFor(got, p.Service, p.KnownEpoch)
+	if !waits { // or what it has taken was not acknowledged yet
+		r, waits = waitsFor(got, p.Service, 0)
+	}
 	switch {
 	case got.Waiting == nil:
 		out.Findings = onItsWay(named(p), "", time.Time{})
@@ -156,15 +159,14 @@ func (e *env) explainBehind(ctx context.Context, a *agent.Agent, p serviceProble
 	case p.TokenEpoch > got.Epoch:
 		out.Findings = onItsWay(named(p), "", time.Time{})
 		e.note("cannot tell which change: the token was of another account than this device's")
-	case i < 0:
+	case !waits:
 		out.Findings = onItsWay(named(p), "", time.Time{})
 		e.note("by now %s has taken every change: send the request again", clean(p.Service))
 	default:
-		r := got.Waiting[i]
 		out.Audience, out.Findings = cause.Owner.String(), onItsWay(r.Service, r.Kind, time.UnixMicro(r.Waiting))
 		e.note("%s waits for change %d, made %s; the token knows of change %d", clean(p.Service), r.Epoch, when(r.Waiting/1e6, a.Now()), p.TokenEpoch)
 	}
-	return e.problem(out)
+	return e.problem(a, p, out)
 }
 
 // explainStale is about a token that does not know of a change that the service
@@ -184,12 +186,11 @@ func (e *env) explainStale(ctx context.Context, a *agent.Agent, p serviceProblem
 		e.note("cannot ask the account server which change: %v", err)
 		return old
 	}
-	if i := slices.IndexFunc(got.Waiting, func(r api.Receipt) bool { return r.Audience == p.Service }); i >= 0 && p.KnownEpoch <= got.Epoch {
-		r := got.Waiting[i]
+	if r, waits := waitsFor(got, p.Service, p.KnownEpoch); waits && p.KnownEpoch <= got.Epoch {
 		out.Audience, out.Findings = cause.Owner.String(), onItsWay(r.Service, r.Kind, time.UnixMicro(r.Waiting))
 		e.note("%s; and %s waits for change %d, made %s", old.text, clean(p.Service), r.Epoch, when(r.Waiting/1e6, a.Now()))
 		e.note("get another: %s", old.hint)
-		return e.problem(out)
+		return e.problem(a, p, out)
 	}
 	if p.KnownEpoch > 0 && p.KnownEpoch <= got.Epoch {
 		// Asked for again, by its number: of many changes only the last are listed.
@@ -240,7 +241,7 @@ func receiptsOf(ctx context.Context, a *agent.Agent, epoch int64) (api.Receipts,
 // unasked tells what the answer itself says, and that the account server could
 // not be asked for more: where nothing answers, nothing more was checked.
 func (e *env) unasked(a *agent.Agent, p serviceProblem, out explainedProblem, err error) error {
-	if err := e.problem(out); err != nil {
+	if err := e.problem(a, p, out); err != nil {
 		return err
 	}
 	if gone := new(agent.UnreachableError); errors.As(err, &gone) {
@@ -291,17 +292,40 @@ func (e *env) explainClock(ctx context.Context, a *agent.Agent, p serviceProblem
 	}
 	facts, _ := host.Clock(asked, a.Now(), time.UnixMilli(hello.Time), serviceClock)
 	if out.Findings = cause.Find(facts); len(out.Findings) > 0 {
-		return e.problem(out)
+		return e.problem(a, p, out)
 	}
 	return exitError{failed, "this device's clock agrees with the account server's, and did not with that of " + of,
 		"send the request again; if it is refused again, tell who runs that service that its clock is off"}
 }
 
-// problem prints what was found of an answer.
-func (e *env) problem(out explainedProblem) error {
+// problem prints what was found of an answer. Where a service has answered, this
+// device is signed in, and need not do that again.
+func (e *env) problem(a *agent.Agent, p serviceProblem, out explainedProblem) error {
+	words := map[string]string{}
+	if id, err := a.Identity(); err == nil {
+		words["server"], words["account"] = id.Server, id.Account
+	}
+	complete(out.Findings, words)
+	for i := range out.Findings {
+		for j := range out.Findings[i].Remedies {
+			if r := &out.Findings[i].Remedies[j]; p.Service != "" && len(r.Argv) > 1 && r.Argv[1] == "sign-in" {
+				r.Argv = nil
+			}
+		}
+	}
 	return e.data(out, func(w io.Writer) {
 		for _, f := range out.Findings {
 			e.finding(w, f)
 		}
 	})
+}
+
+// waitsFor finds the first change after another that a service has not taken.
+// Two may be registered for the same audience, and one has what the other waits for.
+func waitsFor(got api.Receipts, audience string, after int64) (api.Receipt, bool) {
+	i := slices.IndexFunc(got.Waiting, func(r api.Receipt) bool { return r.Audience == audience && r.Epoch > after })
+	if i < 0 {
+		return api.Receipt{}, false
+	}
+	return got.Waiting[i], true
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"readmit.dev/readmit/api"
 )
 
 // What a service answers is explained as far as it says so itself, on a device
@@ -23,6 +25,7 @@ func TestExplainAnswerOfAService(t *testing.T) {
 		"with headers":  {"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\n\r\n" + behind + "\n", "change-pending", "2023-11-14"},
 		"without keys":  {answer("https://id.example.org/help/service-fault", "keys-unavailable", 503, 5030, ""), "service-fault", "cannot ask"},
 		"busy":          {answer("https://id.example.org/help/service-fault", "busy", 503, 5030, ""), "service-fault", "checked nothing, and refused nothing"},
+		"not ready":     {`{"type":"about:blank","title":"t","status":503,"code":5030,"reason":"service-fault"}`, "service-fault", "checked nothing, and refused nothing"},
 		"a node behind": {`{"type":"https://id.example.org/help/change-pending","title":"t","status":401,"code":4000,"reason":"behind"}`, "change-pending", "a node of the account server"},
 	} {
 		r := d.in(c.text, "explain", "--json", "-")
@@ -39,6 +42,9 @@ func TestExplainAnswerOfAService(t *testing.T) {
 			continue
 		}
 		f := out.Findings[0]
+		if strings.Contains(r.stdout, "{server}") || out.Service == shop && strings.Contains(r.stdout, `"sign-in"`) {
+			t.Errorf("%s: a command for who only has to ask again: %s", name, r.stdout)
+		}
 		if strings.Contains(r.stdout, "Apple") {
 			t.Errorf("%s: Apple is none of an own account's: %s", name, r.stdout)
 		}
@@ -73,6 +79,18 @@ func TestExplainAnswerOfAService(t *testing.T) {
 	} {
 		if r := d.in(text, "explain", "--json", "-"); r.code != fine || !strings.Contains(r.stdout, `"cause":"unknown"`) {
 			t.Errorf("%s: %+v", text, r)
+		}
+	}
+}
+
+// Two services may have one audience: what the other waits for is nothing of the
+// one that has answered.
+func TestWaitsFor(t *testing.T) {
+	const shop = "https://shop.example.org"
+	got := api.Receipts{Waiting: []api.Receipt{{Service: "other", Audience: "https://other.example.org", Epoch: 30}, {Service: "ex2", Audience: shop, Epoch: 19}, {Service: "ex1", Audience: shop, Epoch: 21}}}
+	for after, want := range map[int64]string{0: "ex2", 18: "ex2", 19: "ex1", 20: "ex1", 21: ""} {
+		if r, ok := waitsFor(got, shop, after); r.Service != want || ok != (want != "") {
+			t.Errorf("after %d: %q, %v", after, r.Service, ok)
 		}
 	}
 }
