@@ -149,7 +149,8 @@ type Changed struct {
 
 // Moved is what an entry does at one path: what is there goes to Out, what lies
 // at In comes there; either may be nothing. Both lie beside the path, so that a
-// rename does it and no byte is copied.
+// rename does it and no byte is copied. The paths are absolute; on disk, those in
+// the journal's folder are named from there, see fromHome.
 type Moved struct {
 	Path   string `json:"path"`
 	Out    string `json:"out,omitempty"`
@@ -175,8 +176,17 @@ const (
 	purged = "purged"
 )
 
-// journalVersion is the version of an entry.
-const journalVersion = 1
+// Versions of an entry. As with the files of a home, each is written in the lowest
+// version that says all it has to say.
+const (
+	// firstVersion: every path is absolute.
+	firstVersion = 1
+	// namedFromHome: what lies in the journal's folder is named from there. To a
+	// readmit of version 1 that would be a file of the folder it runs in.
+	namedFromHome = 2
+
+	journalVersion = namedFromHome // the highest one known
+)
 
 // Journal makes repairs in one folder. Before a file is touched, a folder
 // repairs/ID holds the old and the new content of every file concerned, synced;
@@ -252,7 +262,7 @@ func (j *Journal) apply(r Repair, undoes string, trees *sums, moves func(id stri
 			return Entry{}, changed(filepath.Join(j.Dir, c.File), c.Before.Sum(), now.Sum())
 		}
 	}
-	e := Entry{Version: journalVersion, At: j.Now().UTC(), Cause: r.Cause, Why: r.Why, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
+	e := Entry{At: j.Now().UTC(), Cause: r.Cause, Why: r.Why, Do: r.Do, Undoes: undoes, State: begun, Stop: r.Stop, Start: r.Start}
 	for _, c := range r.Changes {
 		e.Changes = append(e.Changes, Changed{c.File, c.Before.Sum(), c.After.Sum(), c.Before.Mode, c.After.Mode})
 	}
@@ -319,6 +329,15 @@ func (j *Journal) write(e *Entry, changes []Change) error {
 }
 
 func (j *Journal) save(dir string, e Entry) error {
+	home, err := filepath.Abs(j.Dir)
+	if err != nil {
+		return err
+	}
+	e.Version = firstVersion
+	var inside bool
+	if e.Moves, inside = fromHome(home, e.Moves); inside {
+		e.Version = namedFromHome
+	}
 	b, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
 		return err
@@ -490,12 +509,17 @@ func (j *Journal) entry(id string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	var e Entry
-	if err := json.Unmarshal(b, &e); err != nil || e.ID != id {
-		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s; move that folder away to go on", id, j.Kept(Entry{ID: id}))
+	home, err := filepath.Abs(j.Dir)
+	if err != nil {
+		return Entry{}, err
 	}
-	if e.Version > journalVersion {
+	var e Entry
+	whole := json.Unmarshal(b, &e) == nil && e.ID == id
+	if whole && e.Version > journalVersion {
 		return e, fmt.Errorf("repair %s: %w", id, ErrNewer)
+	}
+	if !whole || !e.locate(home) {
+		return e, fmt.Errorf("the journal of repair %s is damaged: the files it kept are in %s; move that folder away to go on", id, j.Kept(Entry{ID: id}))
 	}
 	return e, nil
 }

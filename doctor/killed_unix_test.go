@@ -12,41 +12,6 @@ import (
 	"testing"
 )
 
-// cached is a home with what a reset sets aside and what it mends.
-func cached(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"session.json": "a session", "attempt.json": "an attempt", "incidents/one.json": "a refusal", "incidents/two.json": "another",
-		"identity.json": "damaged", "identity.json.copy": "whole",
-	} {
-		write(t, filepath.Join(dir, name), Content{[]byte(text), 0o600})
-	}
-	return dir
-}
-
-// resetOf is the repair that a reset makes there.
-func resetOf(j *Journal) (Repair, error) {
-	r := Repair{Why: Reset, Do: "Reset."}
-	before, err := j.Read("identity.json")
-	if err != nil {
-		return r, err
-	}
-	good, err := j.Read("identity.json.copy")
-	if err != nil {
-		return r, err
-	}
-	r.Changes = []Change{{File: "identity.json", Before: before, After: good}}
-	for _, f := range []string{"session.json", "attempt.json", "incidents"} {
-		a, err := j.Aside(filepath.Join(j.Dir, f))
-		if err != nil {
-			return r, err
-		}
-		r.Aside = append(r.Aside, a)
-	}
-	return r, nil
-}
-
 // TestKilled kills a real process, that nothing can catch, at each step of a
 // reset, of its undo, and of the Resume after either: the next start finishes it
 // or it never began, and the way back leads to the same bytes.

@@ -40,6 +40,48 @@ func aside(path, id string) string {
 	return out
 }
 
+// fromHome names what lies in a home from there, as it is written down: so a home
+// that was copied or renamed works on its own files, never on those it had before.
+// inside says whether there is any.
+func fromHome(home string, moves []Moved) (named []Moved, inside bool) {
+	name := func(path string) string {
+		rel, err := filepath.Rel(home, path)
+		if path == "" || err != nil || rel == "." || !filepath.IsLocal(rel) {
+			return path
+		}
+		inside = true
+		return filepath.ToSlash(rel)
+	}
+	for _, m := range moves {
+		m.Path, m.Out, m.In = name(m.Path), name(m.Out), name(m.In)
+		named = append(named, m)
+	}
+	return named, inside
+}
+
+// locate makes the paths of an entry as it was read absolute, and reports whether
+// they can be. The first version named files of a home by where the home lay; of
+// what it moved, only a reset's were any, all of them at the top of it.
+func (e *Entry) locate(home string) bool {
+	for i := range e.Moves {
+		m := &e.Moves[i]
+		for _, path := range []*string{&m.Path, &m.Out, &m.In} {
+			named := filepath.FromSlash(*path)
+			switch {
+			case named == "":
+			case e.Version < namedFromHome && e.Why == Reset:
+				*path = filepath.Join(home, filepath.Base(named))
+			case filepath.IsAbs(named):
+			case e.Version >= namedFromHome && filepath.IsLocal(named):
+				*path = filepath.Join(home, named)
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // back plans the way back of moves, the last one first.
 func back(moves []Moved, id string, trees *sums) ([]Moved, error) {
 	var out []Moved
