@@ -24,7 +24,8 @@ func newUndoCommand(e *env) *cobra.Command {
 		Short: "Take a repair back, byte for byte",
 		Long: `Take a repair back, byte for byte: the latest, or the one named. It is refused when
 a file is not what the repair left; and without an ID, where it would put a former
-session in the place of the one you have signed in to since. An undo is itself kept,
+session in the place of the one you have signed in to since, or would put back one
+that you have signed out of. An undo is itself kept,
 and can be undone by its own ID. "readmit undo --json" tells which repair it was.`,
 		Example: "  readmit undo\n  readmit undo 3",
 		Args:    cobra.MaximumNArgs(1),
@@ -84,20 +85,37 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 }
 
 // mayUndoLatest refuses where nobody has said which repair, and the latest would
-// cost the session that this device has now.
+// cost the session that this device has now, or bring back one that it has ended.
 func mayUndoLatest(a *agent.Agent, j *doctor.Journal) error {
 	all, err := j.Undoable()
 	if err != nil || len(all) == 0 {
 		return err
 	}
 	latest := all[len(all)-1]
+	why, then := "", ""
 	replaces, err := account.ReplacesSession(a.Home, latest)
-	if err != nil || !replaces {
+	if err != nil {
 		return err
 	}
-	return exitError{failed,
-		fmt.Sprintf("repair %s (%s) was not taken back: it would put the session file of before in the place of the session that you have signed in to since, and this device would be signed out", latest.ID, ofRepair(latest)),
-		"to do it all the same: readmit undo " + latest.ID + "; the present session then lies beside it" + others(all, latest.ID)}
+	if replaces {
+		why = "it would put the session file of before in the place of the session that you have signed in to since, and this device would be signed out"
+		then = "; the present session then lies beside it"
+	}
+	if given := slices.Contains(latest.Start, theSession) && !slices.Contains(latest.Unstarted, theSession); given {
+		revives, err := account.RevivesSession(a.Home, latest)
+		if err != nil {
+			return err
+		}
+		if revives {
+			why = "it would put back the session file of before, and this device has signed out since: a session that has ended is refused"
+			then = "; to sign in again: readmit sign-in"
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return exitError{failed, fmt.Sprintf("repair %s (%s) was not taken back: %s", latest.ID, ofRepair(latest), why),
+		"to do it all the same: readmit undo " + latest.ID + then + others(all, latest.ID)}
 }
 
 // notUndone says of an undo that was refused what has become of which file, and

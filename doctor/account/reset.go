@@ -64,24 +64,43 @@ func Reset(ctx context.Context, a *agent.Agent, j *doctor.Journal) (r doctor.Rep
 // same one. A file that a repair has changed, not moved, needs no look: its undo
 // is refused where it is not what the repair left.
 func ReplacesSession(h agent.Home, r doctor.Entry) (bool, error) {
-	path, err := filepath.Abs(h.Path(agent.SessionFile))
-	if err != nil {
-		return false, err
-	}
-	i := slices.IndexFunc(r.Moves, func(m doctor.Moved) bool { return m.Path == path })
-	if i < 0 {
-		return false, nil
-	}
 	now, err := h.Session()
 	if err != nil || now.ID == "" {
 		return false, nil // a file that cannot be used is no loss
 	}
+	former, err := formerSession(h, r)
+	return former != "" && former != now.ID, err
+}
+
+// RevivesSession reports whether to undo a repair would put a session file where
+// this device has none now. Where it had one after the repair, it has signed out
+// since, and the session has ended.
+func RevivesSession(h agent.Home, r doctor.Entry) (bool, error) {
+	now, err := h.Session()
+	if err != nil || now.ID != "" {
+		return false, nil
+	}
+	former, err := formerSession(h, r)
+	return former != "", err
+}
+
+// formerSession is the session whose file a repair has moved aside; empty where
+// there is none, or another file lies there now: the undo says what has become of it.
+func formerSession(h agent.Home, r doctor.Entry) (string, error) {
+	path, err := filepath.Abs(h.Path(agent.SessionFile))
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(r.Moves, func(m doctor.Moved) bool { return m.Path == path })
+	if i < 0 {
+		return "", nil
+	}
 	m := r.Moves[i]
 	if sum, err := doctor.TreeSum(m.Out); err != nil || sum != m.OutSum {
-		return false, err // the undo says what has become of it
+		return "", err
 	}
 	b, err := os.ReadFile(m.Out)
-	return agent.SessionIn(b).ID != now.ID, err
+	return agent.SessionIn(b).ID, err
 }
 
 // empty reports whether there is nothing at a path, or a folder with nothing in it.
