@@ -202,26 +202,34 @@ type Aside struct {
 	Undo  string    `json:"undo"` // the repair that brings it back
 }
 
-// Asides lists what lies aside since before a moment, with how much it is.
+// Asides lists what lies aside since before a moment, with how much it is, and
+// the entries that moved it there.
 func Asides(j *doctor.Journal, before time.Time) ([]Aside, []doctor.Entry, error) {
 	entries, err := j.LyingAside(doctor.SignOut, before)
 	if err != nil {
 		return nil, nil, err
 	}
 	var all []Aside
+	var of []doctor.Entry
 	for _, e := range entries {
 		moved, err := Moved(e)
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, moved...)
+		if len(moved) > 0 { // one that is gone may come back with its disk
+			all, of = append(all, moved...), append(of, e)
+		}
 	}
-	return all, entries, nil
+	return all, of, nil
 }
 
-// Moved lists what one sign-out has moved aside, with how much it is.
+// Moved lists what one sign-out has moved aside, with how much it is. What is gone
+// from there is left out.
 func Moved(e doctor.Entry) (all []Aside, err error) {
 	for _, m := range e.Moves {
+		if _, err := os.Lstat(m.Out); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		a := Aside{Path: m.Path, Lies: m.Out, Since: e.At, Until: e.At.Add(KeptFor), Undo: e.ID}
 		if a.Files, a.Bytes, err = amount(m.Out); err != nil {
 			return nil, err
