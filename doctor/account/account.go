@@ -98,18 +98,25 @@ func (x *Examiner) Examine(ctx context.Context, w doctor.Watcher) (*Examination,
 		ex.Findings = []cause.Finding{}
 	}
 	if ex.NewerState() {
-		ofNewer(ex.Findings)
+		ofNewer(ex.Findings, ex.damagedToo())
 	}
 	return ex, nil
 }
 
-// ofNewer puts right what the table says of state that is damaged where it is
-// only of a newer readmit: it is intact, and no repair is offered.
-func ofNewer(found []cause.Finding) {
+// ofNewer puts right what the table says of state that is damaged where some of
+// it is of a newer readmit: that is intact, and no repair is offered. damagedToo
+// says that other state is damaged all the same.
+func ofNewer(found []cause.Finding, damagedToo bool) {
+	title, do := "State kept on this device was written by a newer Readmit",
+		"Update this program, or use the newer one that wrote the file. It is not damaged: nothing is moved aside, and nothing else is repaired meanwhile."
+	if damagedToo {
+		title, do = "State kept on this device is damaged, and some of it was written by a newer Readmit",
+			"Update this program, or use the newer one that wrote the file; then run: readmit doctor --fix. This one cannot tell what the newer file says of the damaged one: nothing is moved aside, and nothing is repaired meanwhile."
+	}
 	for i := range found {
 		if found[i].Cause == "state-damaged" {
-			found[i].Title = "State kept on this device was written by a newer Readmit"
-			found[i].Remedies = []cause.Remedy{{By: cause.Person, Do: "Update this program, or use the newer one that wrote the file. It is not damaged: nothing is moved aside, and nothing else is repaired meanwhile."}}
+			found[i].Title = title
+			found[i].Remedies = []cause.Remedy{{By: cause.Person, Do: do}}
 		}
 	}
 }
@@ -210,7 +217,8 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 	for _, file := range slices.Sorted(maps.Keys(ex.files)) {
 		facts = append(facts, damaged(file, ex.files[file])...)
 	}
-	if ex.files[agent.IdentityFile] != "" && !usable(first) {
+	// Of a copy that a newer readmit wrote, its own line says all.
+	if ex.files[agent.IdentityFile] != "" && !usable(first) && second != agent.Newer {
 		got := "intact"
 		if ex.intact == "" {
 			got = "malformed"
@@ -223,7 +231,10 @@ func (r *running) state(context.Context) ([]cause.Fact, string) {
 	if len(ex.files) == 0 {
 		return facts, "intact"
 	}
-	if ex.NewerState() {
+	switch {
+	case ex.NewerState() && ex.damagedToo():
+		return facts, "damaged, and in part written by a newer readmit"
+	case ex.NewerState():
 		return facts, "written by a newer readmit"
 	}
 	return facts, "damaged"

@@ -48,6 +48,16 @@ func (ex *Examination) NewerState() bool {
 	return slices.Contains(slices.Collect(maps.Values(ex.files)), agent.Newer)
 }
 
+// damagedToo reports whether a file that no newer readmit wrote is damaged.
+func (ex *Examination) damagedToo() bool {
+	for _, p := range ex.files {
+		if p != agent.Newer {
+			return true
+		}
+	}
+	return false
+}
+
 // mendState moves each damaged file aside and puts in its place what is intact.
 func (ex *Examination) mendState(j *doctor.Journal) (doctor.Repair, error) {
 	r := doctor.Repair{Cause: "state-damaged", Do: "Move the damaged files aside, and restore what is intact."}

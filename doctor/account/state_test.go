@@ -232,6 +232,49 @@ func TestBothCopiesDamaged(t *testing.T) {
 	}
 }
 
+// TestNewerBesideDamage: what a newer readmit wrote and what is damaged are each
+// said to be that, and nothing is planned.
+func TestNewerBesideDamage(t *testing.T) {
+	t.Parallel()
+	original := whole(t)
+	const newer, both = "State kept on this device was written by a newer Readmit", "State kept on this device is damaged, and some of it was written by a newer Readmit"
+	for _, c := range []struct {
+		name         string
+		bad          map[string]agent.Problem
+		title, state string
+		copied       []string // what is said of the copy
+	}{
+		{"session beside identity", map[string]agent.Problem{agent.IdentityFile: agent.Malformed, agent.SessionFile: agent.Newer}, both, "damaged, and in part written by a newer readmit", []string{"intact"}},
+		{"copy beside identity", map[string]agent.Problem{agent.IdentityFile: agent.Malformed, agent.IdentityCopy: agent.Newer}, both, "damaged, and in part written by a newer readmit", nil},
+		{"identity beside copy", map[string]agent.Problem{agent.IdentityFile: agent.Newer, agent.IdentityCopy: agent.Malformed}, both, "damaged, and in part written by a newer readmit", []string{"malformed"}},
+		{"both identities", map[string]agent.Problem{agent.IdentityFile: agent.Newer, agent.IdentityCopy: agent.Newer}, newer, "written by a newer readmit", nil},
+		{"attempt beside a session that is lost", map[string]agent.Problem{agent.AttemptFile: agent.Newer, agent.SessionFile: agent.Missing}, both, "written by a newer readmit", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := twin(t, original)
+			must(t, os.Chmod(a.Home.Path(agent.AttemptFile), 0o600))
+			must(t, os.Chmod(a.Home.Path(kept), 0o600))
+			for file, p := range c.bad {
+				corrupt(t, a, file, p)
+			}
+			before := snapshot(t, a)
+			ex, w := examine(t, a)
+			if found(ex) != "state-damaged" || ex.Findings[0].Title != c.title || w.saw["state files"] != c.state {
+				t.Fatalf("found %q, %q; saw %q", found(ex), ex.Findings[0].Title, w.saw["state files"])
+			}
+			if said := strings.Contains(ex.Findings[0].Remedies[0].Do, "It is not damaged"); said != (c.title == newer) {
+				t.Errorf("it says %q", ex.Findings[0].Remedies[0].Do)
+			}
+			if got := words(ex, cause.CheckStateAside); !slices.Equal(got, c.copied) {
+				t.Errorf("of the copy it says %q", got)
+			}
+			if plan, err := ex.Plan(journal(a)); err != nil || len(plan) > 0 || snapshot(t, a) != before {
+				t.Errorf("plan %v, %v", told(plan), err)
+			}
+		})
+	}
+}
+
 // TestRestoredIsPrivate: an intact copy that others can read is made private,
 // and what is restored from it is so from the beginning.
 func TestRestoredIsPrivate(t *testing.T) {
