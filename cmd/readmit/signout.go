@@ -126,6 +126,9 @@ func (e *env) signOut(ctx context.Context, a *agent.Agent, here []folders.Folder
 	if err := canWrite(a.Home); err != nil {
 		return err
 	}
+	if _, err := j.List(); err != nil { // what cannot be written down is not moved
+		return err
+	}
 	ended, err := a.SignOut(ctx)
 	if errors.Is(err, agent.ErrNotSignedIn) {
 		ended, err = true, nil // the folders are left all the same
