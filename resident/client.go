@@ -15,6 +15,16 @@ import (
 // ErrNoAgent: no agent runs for this home.
 var ErrNoAgent = errors.New("no agent runs on this device")
 
+// FolderError says that no agent can serve programs in a folder: somebody else
+// could put a socket of theirs there.
+type FolderError struct {
+	Dir  string
+	How  string   // what it is, and should not be
+	Argv []string // the command that mends it; none where How says what to do
+}
+
+func (e *FolderError) Error() string { return "no agent can run here: " + e.Dir + " " + e.How }
+
 const (
 	// answerTime is how long an agent may take: two calls of the account server,
 	// and some.

@@ -4,10 +4,13 @@ package resident
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"readmit.dev/readmit/agent"
@@ -27,10 +30,8 @@ func listen(h agent.Home) (net.Listener, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	for _, d := range []string{h.Dir(), dir} {
-		if err := ours(d); err != nil {
-			return nil, err
-		}
+	if err := CanListen(h); err != nil {
+		return nil, err
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, err
@@ -55,17 +56,77 @@ func listen(h agent.Home) (net.Listener, error) {
 	return l, nil
 }
 
-// ours refuses a folder in which somebody else could put another socket.
-func ours(dir string) error {
-	info, err := os.Lstat(dir)
+// CanListen reports, and changes nothing, what would keep an agent from serving
+// programs in a home: with a FolderError that somebody else could put another
+// socket there. What is not there yet can be made.
+func CanListen(h agent.Home) error {
+	dir, err := target(h.Dir())
 	if err != nil {
 		return err
 	}
-	s, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || !ok || int(s.Uid) != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s must be a folder of this user that nobody else can write to: chmod 700 %s", dir, dir)
+	for _, d := range []string{dir, h.Path(folder)} {
+		if err := ours(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	_, done, err := short(socketOf(h))
+	if err == nil {
+		done()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// maxLinks is how many links may lead to a home, as the system has it.
+const maxLinks = 40
+
+// target is the folder that a link to a home leads to. Each link on the way has
+// to be this user's or the system's: whoever owns one can have it lead elsewhere.
+func target(dir string) (string, error) {
+	for range maxLinks {
+		info, err := os.Lstat(dir)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return dir, err
+		}
+		if uid := owner(info); uid != os.Getuid() && uid != 0 {
+			return "", &FolderError{Dir: dir, How: "is another user's link: set READMIT_HOME to the folder that it leads to"}
+		}
+		to, err := os.Readlink(dir)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) { // not Join: what is before ".." may be a link as well
+			to = filepath.Dir(dir) + string(filepath.Separator) + to
+		}
+		dir = to
+	}
+	return "", &os.PathError{Op: "lstat", Path: dir, Err: syscall.ELOOP}
+}
+
+// ours refuses a folder in which somebody else could put another socket.
+func ours(dir string) error {
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return &FolderError{Dir: dir, How: "is no folder: move it away"}
+	case owner(info) != os.Getuid():
+		return &FolderError{dir, "is another user's", []string{"chown", strconv.Itoa(os.Getuid()), dir}}
+	case info.Mode().Perm()&0o022 != 0:
+		return &FolderError{dir, "can be written by others", []string{"chmod", "700", dir}}
 	}
 	return nil
+}
+
+// owner is whose a file is; nobody's where the system does not say.
+func owner(info fs.FileInfo) int {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid)
+	}
+	return -1
 }
 
 func dial(ctx context.Context, h agent.Home) (net.Conn, error) {

@@ -76,6 +76,52 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// TestLinkedHome: a link leads an agent to its home, unless another user could
+// have it lead elsewhere.
+func TestLinkedHome(t *testing.T) {
+	dir := t.TempDir()
+	whole := newHome(t, filepath.Join(dir, "home"))
+	link := filepath.Join(dir, "link")
+	if err := errors.Join(os.Symlink("home", filepath.Join(dir, "next")), os.Symlink("./next", link)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listen(newHome(t, link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if c, err := dial(t.Context(), whole); err != nil {
+		t.Errorf("by its own name: %v", err)
+	} else {
+		c.Close()
+	}
+	open := new(FolderError)
+	if err := os.Chmod(whole.Dir(), 0o770); err != nil {
+		t.Fatal(err)
+	}
+	if err := CanListen(newHome(t, link)); !errors.As(err, &open) || filepath.Base(open.Dir) != "home" {
+		t.Errorf("where others can write: %v", err)
+	}
+	if err := os.Chmod(whole.Dir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Lchown(filepath.Join(dir, "next"), 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if err := CanListen(newHome(t, link)); !errors.As(err, &open) || filepath.Base(open.Dir) != "next" {
+			t.Errorf("by another user's link: %v", err)
+		}
+	}
+	round := filepath.Join(dir, "round")
+	if err := os.Symlink("round", round); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target(round); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link to itself: %v", err)
+	}
+}
+
 // TestAnotherUser: a process of another user is known by what the system says of
 // it, even where modes would let it in. Only root can start one.
 func TestAnotherUser(t *testing.T) {

@@ -44,6 +44,10 @@ func listen(h agent.Home) (net.Listener, error) {
 	return winio.ListenPipe(pipeOf(h), &winio.PipeConfig{SecurityDescriptor: fmt.Sprintf("O:%[1]sD:P(D;;GA;;;NU)(A;;GA;;;%[1]s)", sid)})
 }
 
+// CanListen reports what would keep an agent from serving programs in a home:
+// nothing here, for pipes have no folders.
+func CanListen(agent.Home) error { return nil }
+
 // sameUser refuses a process of which the system says that it runs as another
 // user: one that was handed the pipe, or may open what it likes. Of some the
 // system says nothing to this user; for them the pipe's own list stands, which

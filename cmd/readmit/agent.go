@@ -269,14 +269,17 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 // while a machine is starting everything else too.
 const startTime = 15 * time.Second
 
-// canStart reports what a person must do before an agent has anything to keep, or
-// can write down that it runs. A key store that is locked is no hindrance: it can
+// canStart reports what a person must do before an agent has anything to keep,
+// can write down that it runs, and can serve programs. A key store that is locked is no hindrance: it can
 // be unlocked while the agent runs.
 func canStart(a *agent.Agent) error {
 	if err := a.Home.Ours(agent.AgentFile); err != nil {
 		return err
 	}
 	if err := canWrite(a.Home); err != nil {
+		return err
+	}
+	if err := resident.CanListen(a.Home); err != nil {
 		return err
 	}
 	_, err := a.Identity()

@@ -45,7 +45,7 @@ func (e *env) service(a *agent.Agent) (starter, error) {
 	if program, err = filepath.EvalSymlinks(program); err != nil {
 		return nil, err
 	}
-	home, err := filepath.Abs(a.Home.Dir())
+	home, err := placeOf(a.Home)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,20 @@ func (e *env) service(a *agent.Agent) (starter, error) {
 		}
 	}
 	return newStarter(serviceName(e.getenv, home), program, []string{"agent", "--service", "--home", home}, a.Home)
+}
+
+// placeOf is where a home is for an agent, which stays: a link to it can be made
+// to lead elsewhere meanwhile. On Windows a link is a name of its own, by which
+// what was installed is known.
+func placeOf(h agent.Home) (string, error) {
+	home, err := filepath.Abs(h.Dir())
+	if err != nil || isWindows {
+		return home, err
+	}
+	if info, err := os.Lstat(home); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return home, err
+	}
+	return filepath.EvalSymlinks(home)
 }
 
 // serviceName is one for each home, so that several accounts have their own.
@@ -72,7 +86,7 @@ func spawn(h agent.Home) error {
 	if err != nil {
 		return err
 	}
-	home, err := filepath.Abs(h.Dir())
+	home, err := placeOf(h)
 	if err != nil {
 		return err
 	}

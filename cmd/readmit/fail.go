@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/agent"
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
+	"readmit.dev/readmit/resident"
 )
 
 // usageError says that the command line was not understood.
@@ -72,6 +73,7 @@ func (e *env) trouble(err error) trouble {
 		state   *agent.StateError
 		unkept  *agent.WriteError
 		keys    *agent.KeyStoreError
+		open    *resident.FolderError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -96,6 +98,12 @@ func (e *env) trouble(err error) trouble {
 		return trouble{Error: keys.Error() + "; it has this device's key", Hint: "unlock it (sign in to the desktop, or open the system's program for passwords) and run the command again; more: readmit doctor", exit: failed}
 	case errors.As(err, &unkept):
 		return trouble{Error: unkept.Error(), Hint: toWrite(unkept), exit: failed}
+	case errors.As(err, &open):
+		t := trouble{Error: err.Error(), exit: failed}
+		if len(open.Argv) > 0 {
+			t.Hint = "run: " + command(open.Argv) + "; then run the command again"
+		}
+		return t
 	case errors.Is(err, agent.ErrNotEnrolled):
 		return trouble{Error: err.Error(), Hint: "run: readmit sign-in --server URL --account ID", exit: needPerson}
 	case errors.Is(err, agent.ErrNotSignedIn):
