@@ -88,3 +88,16 @@ func TestResetKilledWithAgent(t *testing.T) {
 		t.Errorf("killed %d times, %d of them while no agent ran; %d resets had begun", killed, down, began)
 	}
 }
+
+// TestResetOnSlowDisk: an agent that comes before the repair that started it is
+// written down as done waits for that, and no longer.
+func TestResetOnSlowDisk(t *testing.T) {
+	l := newLaptop(t)
+	home := l.whole
+	l.must(l.on(home, l.program, "agent", "start"))
+	defer func() { l.must(l.on(home, l.program, "agent", "stop")) }()
+	for _, args := range [][]string{{"reset", "--yes"}, {"undo"}} {
+		l.must(l.on(home, append([]string{"strace", "-f", "-qq", "-b", "execve", "-o", os.DevNull, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=200000", l.program}, args...)...))
+		l.must(l.on(home, l.program, "agent", "status"))
+	}
+}

@@ -136,8 +136,18 @@ func TestWrongOwner(t *testing.T) {
 	if now := stateOf(t, home); !maps.EqualFunc(now, before, bytes.Equal) {
 		t.Error("something was changed")
 	}
+	ok("agent", "start")
 	ok("reset", "--yes")
+	give(0, home)
+	must(os.Chmod(home, 0o555))
+	fails(home+": permission denied|chown", "reset", "--yes")
+	fails(home+": permission denied|chown", "undo")
+	ok("agent", "status") // nothing was stopped either
+	must(os.Chmod(home, 0o700))
+	give(nobody, home)
 	ok("undo")
+	ok("agent", "stop")
+	must(os.RemoveAll(filepath.Join(home, "agent")))
 	if now := stateOf(t, home); !maps.EqualFunc(now, before, bytes.Equal) {
 		t.Error("undo does not lead back")
 	}

@@ -65,6 +65,16 @@ func Runs(ctx context.Context, h agent.Home) bool {
 // Forget takes the record away: no agent is expected any more.
 func Forget(h agent.Home) error { return h.Remove(agent.AgentFile) }
 
+// Expect writes down that an agent should run from a moment on, unless there is a
+// record: one that is about to be started, and may not come.
+func Expect(h agent.Home, at time.Time) error {
+	damaged := new(agent.StateError)
+	if err := h.Load(agent.AgentFile, new(Record)); !errors.As(err, &damaged) || damaged.Problem != agent.Missing {
+		return nil
+	}
+	return h.Save(agent.AgentFile, Record{State: Running, At: at})
+}
+
 // Expected is the record, as a file's content, of an agent that should run and
 // was at work last at a moment: for one that was damaged.
 func Expected(at time.Time) ([]byte, error) {

@@ -43,6 +43,10 @@ func (s *services) Stop(name string) error {
 func (s *services) Start(name string) error {
 	switch name {
 	case theAgent:
+		// Whatever becomes of the start: where nobody expects it, nobody misses it.
+		if err := resident.Expect(s.agent.Home, s.agent.Now()); err != nil {
+			return err
+		}
 		return s.e.launch(s.agent)
 	case theSession:
 		s.why = s.restore()
@@ -67,6 +71,9 @@ func (s *services) restore() error {
 // launch starts the agent and does not wait for it: it may itself wait for the
 // repair that starts it.
 func (e *env) launch(a *agent.Agent) error {
+	if err := resident.CanListen(a.Home); err != nil {
+		return err
+	}
 	s, err := e.service(a)
 	if err == nil && s.installed() {
 		return s.start()
@@ -141,6 +148,18 @@ func canWrite(h agent.Home) error {
 		return err
 	}
 	return h.Room()
+}
+
+// canRepair reports what would keep a repair from being made, or the agent from
+// running again after it, before anything is stopped.
+func canRepair(h agent.Home, start []string) error {
+	if err := canWrite(h); err != nil {
+		return err
+	}
+	if slices.Contains(start, theAgent) {
+		return resident.CanListen(h)
+	}
+	return nil
 }
 
 // unkept says of an error of the disk what is to be done.

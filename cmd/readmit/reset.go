@@ -39,11 +39,6 @@ is finished at the next command.`,
 			if err != nil {
 				return err
 			}
-			unlock, err := a.Home.LockRepairs(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer unlock()
 			return e.reset(cmd.Context(), a, dryRun, yes)
 		},
 	}
@@ -51,6 +46,9 @@ is finished at the next command.`,
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
 }
+
+// agentUnstarted is said of an agent that a repair has stopped and could not start.
+const agentUnstarted = "the agent did not start, and is still expected to run: run it in the foreground to see why: readmit agent; later: readmit doctor --fix"
 
 // wasReset is what a reset did.
 type wasReset struct {
@@ -60,6 +58,11 @@ type wasReset struct {
 }
 
 func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error {
+	unlockRepairs, err := a.Home.LockRepairs(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlockRepairs()
 	j := e.journal(a)
 	plan, id, err := account.Reset(ctx, a, j)
 	if err != nil {
@@ -81,6 +84,9 @@ func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error
 	if dryRun {
 		return e.data(wasReset{Repair: &m}, func(io.Writer) {})
 	}
+	if err := canRepair(a.Home, plan.Start); err != nil {
+		return err
+	}
 	if !yes {
 		if err := e.agreed(ctx, "reset?", "nothing is set aside without asking", "say --yes, or --dry-run to see it only"); err != nil {
 			return err
@@ -95,14 +101,18 @@ func (e *env) reset(ctx context.Context, a *agent.Agent, dryRun, yes bool) error
 	if err != nil {
 		return unkept(a, err)
 	}
+	unlockRepairs() // an agent that came before the repair was done waits for it
 	entry.Unstarted = e.await(a, entry)
 	m.ID, m.Undo, m.Unstarted = entry.ID, []string{"readmit", "undo", entry.ID}, entry.Unstarted
 	out := wasReset{Repair: &m, SignedIn: id.Enrolled() && !slices.Contains(entry.Unstarted, theSession)}
 	end := e.afterReset(j, id, &out)
+	if end.code == fine && slices.Contains(entry.Unstarted, theAgent) {
+		end.code = failed
+	}
 	if err := e.data(out, func(w io.Writer) {
 		fmt.Fprintf(w, "done; to take it back: readmit undo %s\n", entry.ID)
 		if slices.Contains(entry.Unstarted, theAgent) {
-			fmt.Fprintln(w, "the agent did not start: run it in the foreground to see why: readmit agent")
+			fmt.Fprintln(w, agentUnstarted)
 		}
 		if out.SignedIn {
 			fmt.Fprintln(w, "this device is signed in to", clean(id.Account))

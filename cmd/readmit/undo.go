@@ -50,6 +50,9 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 			} else {
 				err = mayUndoLatest(a, j)
 			}
+			if err == nil {
+				err = canUndo(a, j, id)
+			}
 			var done doctor.Entry
 			if err == nil {
 				done, err = j.Undo(id)
@@ -58,6 +61,7 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 			if err != nil {
 				return notUndone(a, j, done, err)
 			}
+			unlock()
 			done.Unstarted = e.await(a, done)
 			out := made{ID: done.ID, Cause: done.Cause, Why: done.Why, Do: done.Do, Files: []string{}, Stop: done.Stop, Start: done.Start, Unstarted: done.Unstarted}
 			for _, c := range done.Changes {
@@ -66,7 +70,7 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 			for _, m := range done.Moves {
 				out.Files = append(out.Files, m.Path)
 			}
-			return e.data(out, func(w io.Writer) {
+			if err := e.data(out, func(w io.Writer) {
 				if s, err := a.Home.Session(); done.Why == doctor.SignOut && err == nil && s.ID == "" {
 					fmt.Fprintln(w, "the folders are back; to sign in again: readmit sign-in")
 				}
@@ -77,9 +81,19 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 					}
 				}
 				for _, name := range done.Unstarted {
+					if name == theAgent {
+						fmt.Fprintln(w, "  "+agentUnstarted)
+						continue
+					}
 					fmt.Fprintf(w, "  %s did not start: start it yourself, or restart this machine\n", clean(name))
 				}
-			})
+			}); err != nil {
+				return err
+			}
+			if slices.Contains(done.Unstarted, theAgent) {
+				return exitError{code: failed}
+			}
+			return nil
 		},
 	}
 }
@@ -116,6 +130,25 @@ func mayUndoLatest(a *agent.Agent, j *doctor.Journal) error {
 	}
 	return exitError{failed, fmt.Sprintf("repair %s (%s) was not taken back: %s", latest.ID, ofRepair(latest), why),
 		"to do it all the same: readmit undo " + latest.ID + then + others(all, latest.ID)}
+}
+
+// canUndo reports what would keep a repair from being taken back, or the agent
+// from running again after that; an empty id is the latest.
+func canUndo(a *agent.Agent, j *doctor.Journal, id string) error {
+	all, err := j.List()
+	if id == "" {
+		all, err = j.Undoable()
+	}
+	if err != nil {
+		return err
+	}
+	var start []string
+	for _, r := range all {
+		if r.ID == id || id == "" {
+			start = r.Start // without an id the last counts
+		}
+	}
+	return canRepair(a.Home, start)
 }
 
 // notUndone says of an undo that was refused what has become of which file, and
