@@ -87,7 +87,15 @@ func (k *keeper) asked(audience string, t agent.Token, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		if k.failing != nil && !k.noticed && !quiet(err) {
+		if quiet(err) || ofAsk(err) {
+			return
+		}
+		if k.failing == nil { // tried again soon, so that it is known when it has passed
+			k.failing = err
+			k.keep[""].due = k.now().Add(Pause(0))
+			k.poke()
+		}
+		if !k.noticed {
 			k.noticed = true
 			k.notice(err)
 		}
@@ -118,6 +126,12 @@ func (k *keeper) moment(expires time.Time) time.Time {
 // quiet failures are no failures: nobody is signed in here.
 func quiet(err error) bool {
 	return errors.Is(err, agent.ErrNotEnrolled) || errors.Is(err, agent.ErrNotSignedIn) || errors.Is(err, context.Canceled)
+}
+
+// ofAsk are failures of what a program asked for: another would be given a token.
+func ofAsk(err error) bool {
+	p := new(api.Problem)
+	return errors.As(err, &p) && (p.Code == api.BadRequest || p.Code == api.NotPossible)
 }
 
 // run keeps tokens fresh until the context ends, or returns a GaveUpError.

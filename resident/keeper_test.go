@@ -140,6 +140,53 @@ func TestAskedInVain(t *testing.T) {
 	})
 }
 
+// While the token in hand is still good nothing else has failed yet: it is told
+// once all the same, is in the status, and is gone as soon as it works again.
+func TestAskedInVainAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, k := newWorld()
+		stop := running(t, k)
+		k.asked("", agent.Token{}, &api.Problem{Code: api.BadRequest})
+		k.asked("", agent.Token{}, agent.ErrNotSignedIn)
+		if _, _, failing := k.state(); failing != nil || len(w.notices) > 0 {
+			t.Fatalf("what is no failure: %v, told %v", failing, w.notices)
+		}
+		w.fail = gone
+		for range 3 {
+			k.asked("files", agent.Token{}, gone)
+		}
+		if _, _, failing := k.state(); !errors.Is(failing, gone) || len(w.notices) != 1 {
+			t.Errorf("failing %v, told %d times", failing, len(w.notices))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for range 3 {
+			k.asked("", agent.Token{}, gone)
+		}
+		if n := len(w.calls); len(w.notices) != 1 || n < 3 || n > 12 {
+			t.Errorf("told %d times, %d tries in a minute", len(w.notices), n)
+		}
+		w.fail = nil
+		time.Sleep(slowest)
+		synctest.Wait()
+		if _, _, failing := k.state(); failing != nil {
+			t.Errorf("still failing: %v", failing)
+		}
+		// What fails again is another matter; the same refusal ends the agent.
+		w.fail = refusal
+		k.asked("", agent.Token{}, refusal)
+		time.Sleep(slowest)
+		synctest.Wait()
+		if len(w.notices) != 2 {
+			t.Errorf("told %d times of two failures", len(w.notices))
+		}
+		gaveUp := new(GaveUpError)
+		if err := stop(); !errors.As(err, &gaveUp) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
 func TestGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, k := newWorld()
