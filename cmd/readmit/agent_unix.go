@@ -73,6 +73,7 @@ const plistText = `<?xml version="1.0" encoding="UTF-8"?>
 type managed struct {
 	service.Service
 	file string
+	link string // by which systemd knows that it is to be started
 }
 
 // nothing is what the library would run; the agent runs by itself.
@@ -92,17 +93,18 @@ func newStarter(name, program string, args []string, _ agent.Home) (starter, err
 		Option: service.KeyValue{"UserService": true, "SystemdScript": unit, "LaunchdConfig": plistText},
 	}
 	for _, system := range service.AvailableSystems() {
-		var file string
+		var file, link string
 		switch system.String() {
 		case "linux-systemd":
-			file = filepath.Join(home, ".config", "systemd", "user", name+".service")
+			units := filepath.Join(home, ".config", "systemd", "user")
+			file, link = filepath.Join(units, name+".service"), filepath.Join(units, "default.target.wants", name+".service")
 		case "darwin-launchd":
 			file = filepath.Join(home, "Library", "LaunchAgents", name+".plist")
 		default:
 			continue
 		}
 		s, err := system.New(nothing{}, config)
-		return managed{s, file}, err
+		return managed{s, file, link}, err
 	}
 	return nil, errors.New("neither systemd nor launchd is here to start the agent")
 }
@@ -110,7 +112,11 @@ func newStarter(name, program string, args []string, _ agent.Home) (starter, err
 func (m managed) install() (string, error) {
 	err := m.Service.Install()
 	if err != nil { // half a service is none
+		m.Service.Uninstall() // which fails in its turn where systemd does not answer
 		os.Remove(m.file)
+		if m.link != "" {
+			os.Remove(m.link)
+		}
 	}
 	return "", err
 }
