@@ -146,6 +146,17 @@ func TestWrongOwner(t *testing.T) {
 	must(os.Chmod(home, 0o700))
 	give(nobody, home)
 	ok("undo")
+	if root { // who may do all, and is not who the agent serves
+		c := exec.Command(filepath.Join(w.bin, "readmit"), "agent", "stop")
+		c.Env = append(environ(), "READMIT_HOME="+home)
+		if b, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 1 || !strings.Contains(string(b), "runs as another user, and was not stopped") {
+			t.Errorf("as root: exit code %d\n%s", c.ProcessState.ExitCode(), b)
+		}
+		ok("agent", "status")
+		if _, err := os.Stat(filepath.Join(home, "agent.json")); err != nil {
+			t.Error(err)
+		}
+	}
 	ok("agent", "stop")
 	must(os.RemoveAll(filepath.Join(home, "agent")))
 	if now := stateOf(t, home); !maps.EqualFunc(now, before, bytes.Equal) {

@@ -15,6 +15,9 @@ import (
 // ErrNoAgent: no agent runs for this home.
 var ErrNoAgent = errors.New("no agent runs on this device")
 
+// errOther: what is at the other end is not this user's.
+var errOther = errors.New("the other side runs as another user")
+
 // FolderError says that no agent can serve programs in a folder: somebody else
 // could put a socket of theirs there.
 type FolderError struct {
@@ -93,16 +96,69 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
+// stopTime is how long an agent may take to say that it stops, or to come so far
+// that it can be told to.
+const stopTime = 10 * time.Second
+
+// HangsError says that a process has the place of a home's agent and does not
+// answer to this user: it stands still, or it is another user's.
+type HangsError struct {
+	PID   int  // as the agent wrote it down; 0 where it is not known
+	Other bool // it is another user's
+}
+
+func (e *HangsError) Error() string {
+	who := "the agent"
+	if e.PID != 0 {
+		who += fmt.Sprintf(" (process %d)", e.PID)
+	}
+	if e.Other {
+		return who + " runs as another user, and was not stopped"
+	}
+	return who + " does not answer, and was not stopped"
+}
+
 // Stop tells the agent of a home to end, and waits until it has. It reports
-// whether there was one.
+// whether there was one; with a HangsError one that is still there.
 func Stop(ctx context.Context, h agent.Home) (bool, error) {
-	_, err := Call(ctx, h, Ask{Do: DoStop})
-	if errors.Is(err, ErrNoAgent) {
-		return false, Forget(h)
+	for begun := time.Now(); ; {
+		soon, cancel := context.WithTimeout(ctx, stopTime)
+		_, err := Call(soon, h, Ask{Do: DoStop})
+		cancel()
+		if err == nil {
+			return true, ended(ctx, h)
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if !errors.Is(err, ErrNoAgent) && !errors.Is(err, context.DeadlineExceeded) {
+			return true, err
+		}
+		unlock, taken := soleNow(ctx, h)
+		if taken == nil {
+			defer unlock()
+			return false, Forget(h)
+		}
+		if !errors.Is(taken, ErrRuns) {
+			return false, taken
+		}
+		if other := errors.Is(err, errOther); other || time.Since(begun) > stopTime {
+			return true, &HangsError{pidOf(h), other}
+		}
 	}
-	if err != nil {
-		return true, err
+}
+
+// pidOf is the process of the agent that runs, by its record; 0 without one.
+func pidOf(h agent.Home) int {
+	var r Record
+	if h.Load(agent.AgentFile, &r) != nil || r.State != Running {
+		return 0
 	}
+	return r.PID
+}
+
+// ended waits until an agent that was told to end has.
+func ended(ctx context.Context, h agent.Home) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	for {
@@ -111,10 +167,10 @@ func Stop(ctx context.Context, h agent.Home) (bool, error) {
 		cancel()
 		if err == nil {
 			unlock()
-			return true, nil
+			return nil
 		}
 		if soon.Err() == nil || ctx.Err() != nil {
-			return true, err
+			return err
 		}
 		// One that was started beside it has waited for its turn, and has it now.
 		Call(ctx, h, Ask{Do: DoStop})

@@ -165,7 +165,7 @@ func sameUser(c net.Conn) error {
 		return asked
 	}
 	if uid != os.Getuid() {
-		return fmt.Errorf("the other side runs as another user (%d)", uid)
+		return fmt.Errorf("%w (%d)", errOther, uid)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func sameUser(c net.Conn) error {
 		return err
 	}
 	if !runs.Equals(sid) {
-		return errors.New("the program is another user's")
+		return fmt.Errorf("%w: the program", errOther)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func ownedByMe(c net.Conn) error {
 		return err
 	}
 	if !owner.Equals(sid) {
-		return errors.New("the pipe is another user's")
+		return fmt.Errorf("%w: the pipe", errOther)
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func (e *env) trouble(err error) trouble {
 		unkept  *agent.WriteError
 		keys    *agent.KeyStoreError
 		open    *resident.FolderError
+		hangs   *resident.HangsError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -98,6 +99,8 @@ func (e *env) trouble(err error) trouble {
 		return trouble{Error: keys.Error() + "; it has this device's key", Hint: "unlock it (sign in to the desktop, or open the system's program for passwords) and run the command again; more: readmit doctor", exit: failed}
 	case errors.As(err, &unkept):
 		return trouble{Error: unkept.Error(), Hint: toWrite(unkept), exit: failed}
+	case errors.As(err, &hangs):
+		return trouble{Error: err.Error(), Hint: toEnd(hangs), exit: failed}
 	case errors.As(err, &open):
 		t := trouble{Error: err.Error(), exit: failed}
 		if len(open.Argv) > 0 {
@@ -131,6 +134,19 @@ func toWrite(e *agent.WriteError) string {
 		return "it is not yours to write, as after a command run with sudo: give it back to yourself (chown, chmod); then run the command again"
 	}
 	return "make room there, and see that the folder is yours to write; then run the command again"
+}
+
+// toEnd says what a person does about an agent that cannot be told to end.
+func toEnd(e *resident.HangsError) string {
+	switch {
+	case e.Other:
+		return "run the command as that user"
+	case e.PID == 0:
+		return "end that process yourself, then run the command again"
+	case isWindows:
+		return fmt.Sprintf("if that process is readmit, end it yourself (taskkill /f /pid %d), then run the command again", e.PID)
+	}
+	return fmt.Sprintf("if that process is readmit, end it yourself (kill -9 %d), then run the command again", e.PID)
 }
 
 func ofProblem(p *api.Problem) trouble {
