@@ -57,7 +57,7 @@ func TestResetKilledWithAgent(t *testing.T) {
 		default:
 			t.Fatalf("%s %d: %v\n%s", calls, n, err, out)
 		}
-		l.must(l.on(home, l.program, "status"))
+		l.must(l.on(home, l.program, "agent", "status")) // the next command waits for the agent that it starts
 		again := func(when string) {
 			t.Helper()
 			for began := time.Now(); !resident.Runs(context.Background(), of); time.Sleep(20 * time.Millisecond) {
@@ -66,7 +66,6 @@ func TestResetKilledWithAgent(t *testing.T) {
 				}
 			}
 		}
-		again("after the next command")
 		if asides, _ := filepath.Glob(filepath.Join(home, "*.readmit-*")); len(asides) > 0 {
 			began++
 			l.must(l.on(home, l.program, "undo"))

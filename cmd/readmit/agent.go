@@ -56,6 +56,7 @@ func (e *env) resident(ctx context.Context, home string, service bool) error {
 			return before(name)
 		}
 	}
+	e.stays = true
 	a, err := e.agent()
 	if err != nil {
 		return err

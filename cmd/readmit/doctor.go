@@ -199,7 +199,7 @@ func (d *doctoring) alone(ctx context.Context) (unlock func(), err error) {
 	if unlock, err = d.agent.Home.LockRepairs(ctx); err != nil {
 		return nil, err
 	}
-	if err := d.e.resume(ctx, d.agent, d.journal); err != nil {
+	if _, err := d.e.resume(ctx, d.agent, d.journal); err != nil {
 		unlock()
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func (s *services) Start(name string) error {
 		if err := resident.Expect(s.agent.Home, s.agent.Now()); err != nil {
 			return err
 		}
+		if s.e.stays {
+			return nil
+		}
 		return s.e.launch(s.agent)
 	case theSession:
 		s.why = s.restore()
@@ -106,7 +109,8 @@ func (e *env) journal(a *agent.Agent) *doctor.Journal {
 	return &doctor.Journal{Dir: a.Home.Dir(), Now: a.Now, Services: &services{e: e, agent: a, next: icloud.Services()}}
 }
 
-// whole finishes what was interrupted, so that no command works on half a repair.
+// whole finishes what was interrupted, so that no command works on half a repair,
+// nor before the agent that it starts.
 func (e *env) whole(a *agent.Agent) error {
 	j := e.journal(a)
 	if !j.Interrupted() {
@@ -116,20 +120,29 @@ func (e *env) whole(a *agent.Agent) error {
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	return e.resume(e.ctx, a, j)
+	resumed, err := e.resume(e.ctx, a, j)
+	unlock()
+	if e.stays {
+		return err
+	}
+	for _, r := range resumed {
+		if slices.Contains(e.await(a, r), theAgent) {
+			e.note("%s", agentUnstarted)
+		}
+	}
+	return err
 }
 
 // resume finishes what was interrupted, while no other command changes the home.
-func (e *env) resume(ctx context.Context, a *agent.Agent, j *doctor.Journal) error {
+func (e *env) resume(ctx context.Context, a *agent.Agent, j *doctor.Journal) ([]doctor.Entry, error) {
 	unlock, err := a.Home.Lock(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	resumed, err := j.Resume()
 	if err != nil {
-		return unkept(a, err)
+		return nil, unkept(a, err)
 	}
 	for _, r := range resumed {
 		if r.Left() {
@@ -138,7 +151,7 @@ func (e *env) resume(ctx context.Context, a *agent.Agent, j *doctor.Journal) err
 		}
 		e.note("finished repair %s, which was interrupted; to take it back: readmit undo %s", r.ID, r.ID)
 	}
-	return nil
+	return resumed, nil
 }
 
 // canWrite reports what would keep a home from taking files, before anything is

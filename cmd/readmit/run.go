@@ -46,6 +46,7 @@ type env struct {
 	json   bool
 
 	command string // the one that was asked for, for its help; empty while none has ended
+	stays   bool   // this process is to be the agent: it starts no other, and waits for none
 	ran     bool   // whether the command line was understood and a command began
 }
 
