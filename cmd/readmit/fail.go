@@ -165,7 +165,8 @@ func ofProblem(p *api.Problem) trouble {
 
 // whereToAsk says where a refusal is explained. What anyone may know is
 // explained on this device; a device that is enrolled for the account may know
-// more; for all others the reference goes to a device that is signed in.
+// more, which one that was removed since does not know of itself; for all others
+// the reference goes to a device that is signed in.
 func (e *env) whereToAsk(r *agent.RefusedError) string {
 	const here = "run: readmit explain "
 	if r.Public != string(cause.Refused) {
@@ -173,7 +174,7 @@ func (e *env) whereToAsk(r *agent.RefusedError) string {
 	}
 	if a, err := e.agent(); err == nil {
 		if id, err := a.Identity(); err == nil && a.Enrolled(id, r.Reference) {
-			return "this device is enrolled for the account, so it may know why; " + here + r.Reference
+			return "on this device, if it is still enrolled for the account, or on one that is signed in to it, " + here + r.Reference
 		}
 	}
 	return "on a device that is signed in to this account, " + here + r.Reference
