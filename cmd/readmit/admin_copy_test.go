@@ -151,6 +151,15 @@ func TestBackupRestoreMove(t *testing.T) {
 	if err := pg.Exec(name, "DROP TABLE settings"); err != nil {
 		t.Fatal(err)
 	}
+	versions, err := pg.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pg.Exec(versions, "CREATE TABLE goose_db_version (id INT, version_id BIGINT, is_applied BOOLEAN)", "INSERT INTO goose_db_version VALUES (1, 0, TRUE), (2, 12, TRUE)", "CREATE TABLE orders (n INT)"); err != nil {
+		t.Fatal(err)
+	}
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", pg.URL(versions), "--master-key-file", path("versions.key")), failed,
+		"the database is used by something else already: it has a table \"orders\"", "nothing of it was touched", "hint: make a new database: createdb")
 	laptop.must(args...)
 	master, err := os.ReadFile(filepath.Join(data, masterFile))
 	if err != nil {

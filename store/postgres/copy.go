@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -23,33 +22,11 @@ var tables = [...]string{
 	"passkeys", "receipts", "recoveries", "recovery_codes", "requests", "services", "sessions", "settings", "signals", "subjects", "works",
 }
 
-// tablesQuery names all tables there are, but for those of goose
-// and a move's mark. The catalogue
-// has those too that this user may not read.
-const tablesQuery = `SELECT c.relname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('goose_db_version', 'goose_lock', '` + moveTable + `') ORDER BY c.relname`
-
-// ErrOthers: there are tables in the database that no account server has made.
+// ErrOthers: there is something in the database that no account server has made.
 var ErrOthers = errors.New("the database is used by something else already")
 
-// onlyOwn refuses a database that holds a table of others. Where none of ours is
-// yet, one of the same name is another's too.
-func (s *Store) onlyOwn(ctx context.Context, some bool) error {
-	c, err := pgx.ConnectConfig(ctx, s.config)
-	if err != nil {
-		return advise(err, s.address)
-	}
-	defer c.Close(context.WithoutCancel(ctx))
-	there, err := texts(ctx, c, tablesQuery)
-	if err != nil {
-		return advise(err, s.address)
-	}
-	for _, name := range there {
-		if !some || !slices.Contains(tables[:], name) {
-			return fmt.Errorf("%w: it has a table %q: use an empty database", ErrOthers, name)
-		}
-	}
-	return nil
+func others(what string) error {
+	return fmt.Errorf("%w: it has %s: use an empty database", ErrOthers, what)
 }
 
 // Export hands out every row of every table, as they were after one commit.
@@ -231,10 +208,14 @@ func (s *Store) unmark(ctx context.Context) error {
 // where accounts are that no move has brought, ErrOtherMove where a move from
 // another store has begun, and ErrOthers where tables are that are not ours.
 func (s *Store) BeginMove(ctx context.Context, from Origin) error {
-	if err := s.onlyOwn(ctx, true); err != nil {
+	was, err := s.look(ctx)
+	if err != nil {
+		return advise(err, s.address)
+	}
+	if err := was.alone(); err != nil {
 		return err
 	}
-	err := s.Update(ctx, func(tx store.Tx) error {
+	err = s.Update(ctx, func(tx store.Tx) error {
 		t := tx.(*sqltx.Tx)
 		mark, err := t.Moving()
 		if errors.Is(err, store.ErrNotFound) {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,10 +50,12 @@ func (s *Store) prepare(ctx context.Context, c Config) error {
 		return err
 	}
 	switch {
+	case was.clash != "":
+		return others(was.clash)
 	case was.schema > schema:
 		return fmt.Errorf("%w: %s has schema %d, this readmit knows up to %d: run the newer readmit on it", store.ErrNewer, s.address, was.schema, schema)
 	case c.Moving != nil: // all of this before tables are made between those of others
-		if err := s.onlyOwn(ctx, was.schema > 0); err != nil {
+		if err := was.alone(); err != nil {
 			return err
 		}
 		if err := was.takes(*c.Moving); err != nil {
@@ -104,10 +108,21 @@ type state struct {
 	schema int64  // 0 without tables
 	mark   []byte // of a move that has not ended; nil without one
 	held   bool   // there are keys: a server has worked on it, or a move has brought them
+	clash  string // something of others that stands where ours must be
+	beside string // a table of others beside ours
 }
 
-// look reads it. Its connection is one of its own, so that a wrong address, user
-// or database shows as itself.
+// alone refuses a database in which others have something.
+func (at state) alone() error {
+	if what := cmp.Or(at.clash, at.beside); what != "" {
+		return others(what)
+	}
+	return nil
+}
+
+// look reads it, at one moment: what a node makes meanwhile is seen whole or not
+// at all. Its connection is one of its own, so that a wrong address, user or
+// database shows as itself.
 func (s *Store) look(ctx context.Context) (at state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.limits.statement)
 	defer cancel()
@@ -116,30 +131,123 @@ func (s *Store) look(ctx context.Context) (at state, err error) {
 		return at, err
 	}
 	defer c.Close(context.WithoutCancel(ctx))
-	if at.schema, _, err = ask[int64](ctx, c, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied"); err != nil {
-		return at, err
-	}
-	mark, found, err := ask[[]byte](ctx, c, "SELECT origin FROM "+moveTable)
-	if err == nil && !found && at.schema > 0 {
-		mark, found, err = ask[[]byte](ctx, c, "SELECT value FROM settings WHERE name = '"+store.SettingMoving+"'")
-	}
-	if found {
-		at.mark = mark
-	}
-	if err == nil && at.schema > 0 {
-		at.held, _, err = ask[bool](ctx, c, "SELECT count(*) > 0 FROM keys")
+	for range 10 {
+		at = state{}
+		err = pgx.BeginTxFunc(ctx, c, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, at.read(ctx))
+		// A table that is dropped goes at once: here it is that of a move's mark.
+		if e := new(pgconn.PgError); !errors.As(err, &e) || e.Code != codeNoTable {
+			break
+		}
 	}
 	return at, err
 }
 
-// ask reads the one value of a query; none is found where its table is missing.
-func ask[T any](ctx context.Context, c *pgx.Conn, query string) (v T, found bool, err error) {
-	var e *pgconn.PgError
-	err = c.QueryRow(ctx, query).Scan(&v)
-	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &e) && e.Code == codeNoTable {
-		return v, false, nil
+// relationsQuery names what stands in the schema that tables are made in, and
+// columnsQuery the columns by which a table of ours is known. The catalogue has
+// what this user may not read too.
+const (
+	relationsQuery = `SELECT c.relname::text, c.relkind::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() ORDER BY c.relname`
+	columnsQuery = `SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped`
+)
+
+// Many programs keep their schema's version in a table of goose's name. Ours is
+// one beside which these columns are, from its first version on.
+const (
+	versionTable = "goose_db_version"
+	lockTable    = "goose_lock"
+)
+
+var (
+	versionColumns = []string{versionTable + ".version_id bigint", versionTable + ".is_applied boolean"}
+	moveColumns    = []string{moveTable + ".origin bytea"}
+	ownColumns     = []string{"keys.id text", "keys.purpose text", "keys.sealed bytea", "settings.name text", "settings.value bytea", "subjects.id bytea", "subjects.lookup bytea", "subjects.record bytea"}
+)
+
+func (at *state) read(ctx context.Context) func(pgx.Tx) error {
+	return func(tx pgx.Tx) error {
+		there := map[string]string{} // what stands where a table of ours must be
+		list, err := tx.Query(ctx, relationsQuery)
+		if err != nil {
+			return err
+		}
+		var name, kind string
+		if _, err := pgx.ForEachRow(list, []any{&name, &kind}, func() error {
+			what, table := fmt.Sprintf("%s %q", cmp.Or(kinds[kind], "something called"), name), kinds[kind] == kinds["r"]
+			switch own := slices.Contains(tables[:], name); {
+			case own || name == versionTable || name == lockTable || name == moveTable:
+				if there[name] = what; !table && at.clash == "" {
+					at.clash = what
+				}
+			case table && at.beside == "":
+				at.beside = what
+			}
+			return nil
+		}); err != nil || at.clash != "" {
+			return err
+		}
+		list, err = tx.Query(ctx, columnsQuery)
+		if err != nil {
+			return err
+		}
+		columns, err := pgx.CollectRows(list, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		has := func(all []string) bool {
+			return !slices.ContainsFunc(all, func(c string) bool { return !slices.Contains(columns, c) })
+		}
+		if there[moveTable] != "" {
+			if !has(moveColumns) {
+				at.clash = there[moveTable]
+				return nil
+			}
+			if err := value(ctx, tx, &at.mark, "SELECT origin FROM "+moveTable); err != nil {
+				return err
+			}
+		}
+		if there[versionTable] != "" {
+			if !has(versionColumns) {
+				at.clash = cmp.Or(at.beside, there[versionTable])
+				return nil
+			}
+			if err := value(ctx, tx, &at.schema, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied"); err != nil {
+				return err
+			}
+		}
+		named := ""
+		if i := slices.IndexFunc(tables[:], func(name string) bool { return there[name] != "" }); i >= 0 {
+			named = there[tables[i]]
+		}
+		switch {
+		case at.schema == 0:
+			at.clash = named
+			return nil
+		case !has(ownColumns):
+			at.clash = cmp.Or(at.beside, named, there[versionTable])
+			return nil
+		}
+		if at.mark == nil {
+			if err := value(ctx, tx, &at.mark, "SELECT value FROM settings WHERE name = '"+store.SettingMoving+"'"); err != nil {
+				return err
+			}
+		}
+		return value(ctx, tx, &at.held, "SELECT count(*) > 0 FROM keys")
 	}
-	return v, err == nil, err
+}
+
+// kinds are what the catalogue's letters mean.
+var kinds = map[string]string{"r": "a table", "p": "a table", "v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence", "i": "an index", "c": "a type"}
+
+// value reads the one value of a query, if it has one.
+func value[T any](ctx context.Context, tx pgx.Tx, v *T, query string) error {
+	err := tx.QueryRow(ctx, query).Scan(v)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // migrate lets one node at a time take the steps, under a row of goose's own
