@@ -111,7 +111,9 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	if err := keys.Opens(ctx, from, key); err != nil {
+	if err := keys.Opens(ctx, from, key); errors.Is(err, sqlite.ErrDamaged) {
+		return nil, damagedFolder(dir, err)
+	} else if err != nil {
 		return nil, err
 	}
 	if err := sameKey(m.master, key); err != nil {

@@ -31,7 +31,7 @@ func (s *Store) View(ctx context.Context, f func(store.Tx) error) (err error) {
 			t.Fault = rolled
 		}
 		if t.Fault != nil {
-			err = unavailable(t.Fault)
+			err = s.fault(t.Fault)
 			if fresh, cerr := s.connect(true); cerr == nil {
 				r.close()
 				r = fresh
@@ -51,7 +51,8 @@ type probed struct{ at time.Time }
 // probeLife is how long it is believed.
 const probeLife = time.Second
 
-// Ready commits a small change, at most once a second.
+// Ready commits a small change and reads a little of every table, at most once a
+// second.
 func (s *Store) Ready(ctx context.Context) error {
 	if !s.isOpen() {
 		return errClosed
@@ -68,6 +69,9 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	begun := time.Now()
 	err := s.Update(ctx, touch)
+	if err == nil {
+		err = s.fault(s.readable())
+	}
 	if err == nil {
 		p.at = begun
 	}

@@ -8,10 +8,12 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	driver "modernc.org/sqlite"
@@ -37,6 +39,7 @@ type Store struct {
 	closing chan struct{} // closed when Close begins
 	done    chan struct{} // closed when the writer has stopped
 	probe   chan probed
+	first   string // see readable
 	changes store.Changes
 	changed []store.ID // in the group at work; the writer's alone
 	close   func() error
@@ -86,8 +89,37 @@ func open(dir string, f *faults) (_ *Store, err error) {
 		}
 		s.readers <- r
 	}
+	if err = s.readable(); err != nil {
+		return nil, s.failed(err)
+	}
 	go s.write()
 	return s, nil
+}
+
+// readable reads the first of every table and of every index, which takes as
+// long for many rows as for few: a tree that has lost its root is found. The
+// whole is read by a backup and a move alone.
+func (s *Store) readable() error {
+	var r *conn
+	select {
+	case r = <-s.readers:
+	case <-s.closing:
+		return errClosed
+	}
+	defer func() { s.readers <- r }()
+	if s.first == "" {
+		trees, err := texts(context.Background(), r, `SELECT name || ' NOT INDEXED' FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+UNION ALL SELECT m.name || ' INDEXED BY ' || i.name FROM sqlite_master AS m, pragma_index_list(m.name) AS i WHERE m.type = 'table' AND NOT i.partial`)
+		if err != nil {
+			return err
+		}
+		for i, t := range trees {
+			trees[i] = "SELECT * FROM (SELECT 1 FROM " + t + " LIMIT 1)"
+		}
+		s.first = "SELECT count(*) FROM (" + strings.Join(trees, " UNION ALL ") + ")"
+	}
+	var n int64
+	return r.QueryRowContext(context.Background(), s.first).Scan(&n)
 }
 
 // ErrDamaged: the file is no whole database any more.
@@ -168,6 +200,15 @@ func (s *Store) isOpen() bool {
 // failed is an error of the database with the name of its file.
 func (s *Store) failed(err error) error {
 	return unavailable(fmt.Errorf("%s: %w", filepath.Join(s.dir, file), err))
+}
+
+// fault is what a View or an Update failed of. Damage is told with the file and
+// with what helps, wherever it is met.
+func (s *Store) fault(err error) error {
+	if d := damage(err); errors.Is(d, ErrDamaged) {
+		return s.failed(d)
+	}
+	return unavailable(err)
 }
 
 // unavailable marks an error of the database as the store's own.

@@ -196,6 +196,56 @@ func TestDamagedFileIsRefused(t *testing.T) {
 	openIn(t, t.TempDir(), &faults{})
 }
 
+// TestDamagedTable: a tree that has lost its root keeps a server from starting,
+// and one that works from being ready; who meets it is told which file it is and
+// what helps.
+func TestDamagedTable(t *testing.T) {
+	for _, tree := range []string{"subjects", "keys", "devices", "sessions", "ledger", "settings", "sqlite_autoindex_subjects_2", "sessions_of_account"} {
+		t.Run(tree, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, file)
+			s := openIn(t, dir, &faults{})
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openIn(t, dir, &faults{})
+			c := <-s.readers
+			var root, size int64
+			err := c.one.QueryRowContext(t.Context(), "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", tree).Scan(&root, &size)
+			s.readers <- c
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteAt(bytes.Repeat([]byte{0xa5}, int(size)), (root-1)*size)
+				err = errors.Join(err, f.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := func(what string, err error) {
+				t.Helper()
+				if !errors.Is(err, ErrDamaged) || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "readmit admin restore") || strings.Count(err.Error(), path) != 1 {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			told("ready", s.Ready(t.Context()))
+			switch tree {
+			case "subjects":
+				told("a look", s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Accounts(); return err }))
+			case "settings":
+				told("a change", s.Update(t.Context(), touch))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			_, err = Open(dir)
+			told("a start", err)
+		})
+	}
+}
+
 func TestFullDiskAtStart(t *testing.T) {
 	f := &faults{}
 	f.pages.Store(20)

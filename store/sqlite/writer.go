@@ -97,7 +97,7 @@ func (s *Store) write() {
 		}
 		for i, j := range group {
 			if err != nil {
-				j.answer(unavailable(err))
+				j.answer(s.fault(err))
 			} else {
 				j.answer(outcomes[i])
 			}
@@ -256,7 +256,7 @@ func (s *Store) refuse(err error, d time.Duration) bool {
 		select {
 		case j := <-s.jobs:
 			if j.taken.CompareAndSwap(false, true) {
-				j.answer(unavailable(err))
+				j.answer(s.fault(err))
 			}
 		case <-wait.C:
 			return true
