@@ -18,12 +18,15 @@ const (
 	AdminActivity = "/admin/activity" // AdminAccount -> Activities
 	AdminAccounts = "/admin/accounts" // GET -> AdminAccountList
 	AdminMetrics  = "/metrics"
-	AdminBackup   = "/backup"
+	AdminBackup   = "/backup" // GET; see AdminBackupFault
 
 	AdminDeskAdd    = "/admin/desk/add"
 	AdminDeskRemove = "/admin/desk/remove"
 	AdminDesk       = "/admin/desk" // GET -> AdminAgents
 )
+
+// AdminBackupFault is a trailer of a backup: why it was not finished.
+const AdminBackupFault = "Readmit-Fault"
 
 // AdminAccount names the account an operator's call is about.
 type AdminAccount struct {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ import (
 const (
 	masterFile   = "master.key"
 	databaseFile = "readmit.db"
+
+	backupScratch  = ".readmit-backup-"
+	restoreScratch = ".readmit-restore-"
 )
 
 // newBackupCommand writes everything into one file.
@@ -42,7 +46,7 @@ the two opens nothing without the other.`,
 		Example: "  readmit admin backup /backup/readmit-2027-01-31.gz --data /var/lib/readmit",
 		Args:    takes("a file that is not there yet"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sums, err := backup(cmd.Context(), *data, args[0])
+			sums, err := backup(cmd.Context(), *data, args[0], e.note)
 			if err != nil {
 				return err
 			}
@@ -53,18 +57,33 @@ the two opens nothing without the other.`,
 	}
 }
 
-func backup(ctx context.Context, data, file string) (sums archive.Sums, err error) {
+func backup(ctx context.Context, data, file string, note func(format string, args ...any)) (sums archive.Sums, err error) {
 	if _, err := os.Lstat(file); err == nil {
 		return nil, exitError{failed, file + " is there already, and is left as it is", "choose another name"}
 	}
-	out, err := os.CreateTemp(filepath.Dir(file), ".readmit-backup-*") // mode 0600
+	dir := filepath.Dir(file)
+	left, closed, err := abandoned(dir, backupScratch)
 	if err != nil {
 		return nil, fmt.Errorf("the backup cannot be written: %w", err)
 	}
-	defer func() {
-		out.Close()
-		os.Remove(out.Name())
-	}()
+	for _, s := range left {
+		if s.drop() != nil {
+			closed = append(closed, s.dir)
+		}
+	}
+	for _, path := range closed {
+		note("a backup that was killed has left %s, which this user cannot take away", path)
+	}
+	work, err := newScratch(dir, backupScratch)
+	if err != nil {
+		return nil, fmt.Errorf("the backup cannot be written: %w", err)
+	}
+	defer work.drop()
+	out, err := os.OpenFile(work.copy(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the backup cannot be written: %w", err)
+	}
+	defer out.Close()
 	if err := fetchBackup(ctx, data, out); err != nil {
 		return nil, err
 	}
@@ -74,12 +93,7 @@ func backup(ctx context.Context, data, file string) (sums archive.Sums, err erro
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	trial, err := os.MkdirTemp(filepath.Dir(file), ".readmit-trial-*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(trial)
-	if sums, err = restoreInto(ctx, out, trial); err != nil {
+	if sums, err = restoreInto(ctx, out, work.trial()); err != nil {
 		return nil, fmt.Errorf("the backup was written and is no good: %w", err)
 	}
 	if err := out.Close(); err != nil {
@@ -116,8 +130,18 @@ func fetchBackup(ctx context.Context, data string, to io.Writer) error {
 			}
 			return ofAdmin(answer.Status, b)
 		}
-		_, err = io.Copy(to, answer.Body)
-		return err
+		from := &heard{from: answer.Body}
+		if _, err := io.Copy(to, from); err != nil && from.err == nil {
+			return fmt.Errorf("the backup cannot be written: %w", err)
+		}
+		why := answer.Trailer.Get(api.AdminBackupFault)
+		if from.err != nil && why == "" {
+			why = from.err.Error()
+		}
+		if why != "" && ctx.Err() == nil {
+			return exitError{unchecked, "the account server did not finish the backup, and nothing of it was kept: " + why, "see the server's log, mend what it names, and take the backup again"}
+		}
+		return ctx.Err()
 	}
 	if text, err := os.ReadFile(filepath.Join(data, server.MovedFile)); err == nil {
 		return exitError{unchecked, fmt.Sprintf("the accounts of %s were moved, and what it still holds is old: %s", data, bytes.TrimSpace(text)),
@@ -133,6 +157,20 @@ func fetchBackup(ctx context.Context, data string, to io.Writer) error {
 	}
 	_, err = archive.Write(ctx, to, s, s.Schema(), time.Now())
 	return errors.Join(err, s.Close())
+}
+
+// heard keeps what the other side ended with, other than its end.
+type heard struct {
+	from io.Reader
+	err  error
+}
+
+func (h *heard) Read(b []byte) (int, error) {
+	n, err := h.from.Read(b)
+	if err != nil && err != io.EOF {
+		h.err = err
+	}
+	return n, err
 }
 
 // restoreInto fills a folder, which is empty, from a backup.
@@ -166,7 +204,8 @@ func newRestoreCommand(e *env, data *string) *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Make a data folder of a backup",
 		Long: `Make a data folder of a backup, and hold it against the backup table by table.
-The folder is new or empty: nothing is ever written over. For PostgreSQL, restore
+The folder is new or empty, but for what a restore that was killed has left in
+it: nothing is ever written over. For PostgreSQL, restore
 into a folder first and move it from there (readmit admin move).
 
 What was changed after the backup is gone: devices removed since then are
@@ -203,6 +242,9 @@ func restore(ctx context.Context, file, dir, master string) (sums archive.Sums, 
 			return nil, err
 		}
 	}
+	if err := clearRestore(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	there, err := os.ReadDir(dir)
 	if err == nil && len(there) > 0 {
 		return nil, exitError{failed, dir + " is not empty, and is left as it is", "name a new folder with --data"}
@@ -212,12 +254,13 @@ func restore(ctx context.Context, file, dir, master string) (sums archive.Sums, 
 		return nil, err
 	}
 	// Beside it first, so that what failed is no data folder.
-	trial, err := os.MkdirTemp(dir, ".readmit-restore-*")
+	work, err := newScratch(dir, restoreScratch)
 	if err != nil {
 		return nil, err
 	}
+	trial := work.trial()
 	defer func() {
-		os.RemoveAll(trial)
+		work.drop()
 		if err != nil && made {
 			os.Remove(dir)
 		}
@@ -242,6 +285,50 @@ func restore(ctx context.Context, file, dir, master string) (sums archive.Sums, 
 		}()
 	}
 	return sums, place(trial, dir, databaseFile)
+}
+
+// clearRestore takes away what a restore that was killed has left, in a folder
+// that holds nothing else: also what it had put in its place already, which is
+// the same file still. A server that has started there since has left more.
+func clearRestore(dir string) error {
+	left, _, err := abandoned(dir, restoreScratch)
+	if err != nil {
+		return err
+	}
+	there, err := os.ReadDir(dir)
+	var placed []string
+	alone := err == nil && !slices.ContainsFunc(there, func(e os.DirEntry) bool {
+		path := filepath.Join(dir, e.Name())
+		return !slices.ContainsFunc(left, func(s *scratch) bool {
+			if s.dir == path {
+				return true
+			}
+			own := (e.Name() == masterFile || e.Name() == databaseFile) && sameFile(path, filepath.Join(s.trial(), e.Name()))
+			if own {
+				placed = append(placed, path)
+			}
+			return own
+		})
+	})
+	if !alone {
+		for _, s := range left {
+			s.release()
+		}
+		return err
+	}
+	for _, path := range placed {
+		err = errors.Join(err, os.Remove(path))
+	}
+	for _, s := range left {
+		err = errors.Join(err, s.drop())
+	}
+	return err
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Lstat(a)
+	other, err2 := os.Lstat(b)
+	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // place puts a file where none of its name is. A link, unlike a renaming, never

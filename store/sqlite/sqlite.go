@@ -54,6 +54,16 @@ var errClosed = fmt.Errorf("%w: closed", store.ErrUnavailable)
 // version. One process at a time has a folder open.
 func Open(dir string) (*Store, error) { return open(dir, &faults{}) }
 
+// Lock takes a folder for this process, as Open does, without a database in it.
+// The lock ends with the process at the latest, however that ends.
+func Lock(dir string) (release func(), err error) {
+	l, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}
+
 func open(dir string, f *faults) (_ *Store, err error) {
 	s := &Store{
 		dir: dir, faults: f, readers: make(chan *conn, readers), jobs: make(chan *job, maxGroup),
