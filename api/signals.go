@@ -152,6 +152,9 @@ type Silent struct {
 	Service string `json:"service"`
 	Status  string `json:"status"`          // paused: changes wait; disabled, deleted: they are not kept
 	Since   int64  `json:"since,omitempty"` // 0: not written down
+	// Parked says that the account server has paused the stream itself, as the
+	// service refused a change or took none for a day.
+	Parked bool `json:"parked,omitempty"`
 }
 
 // Receipt is the way of one change to one service.

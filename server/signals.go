@@ -310,7 +310,7 @@ func (s *Server) receipts(ctx context.Context, c call) (any, error) {
 		return nil, err
 	}
 	for _, one := range silent {
-		out.Silent = append(out.Silent, api.Silent{Service: one.Name, Status: one.Status, Since: micros(one.Since)})
+		out.Silent = append(out.Silent, api.Silent{Service: one.Name, Status: one.Status, Since: micros(one.Since), Parked: one.Parked})
 	}
 	if in.Epoch != 0 {
 		return out, nil

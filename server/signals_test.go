@@ -261,7 +261,7 @@ func TestServiceCalls(t *testing.T) {
 	}
 	var mine api.Receipts
 	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
-	if len(mine.Silent) != 1 || mine.Silent[0].Service != "shop" || mine.Silent[0].Status != "paused" || mine.Silent[0].Since == 0 {
+	if len(mine.Silent) != 1 || mine.Silent[0].Service != "shop" || mine.Silent[0].Status != "paused" || mine.Silent[0].Parked || mine.Silent[0].Since == 0 {
 		t.Errorf("the owner is shown %+v", mine.Silent)
 	}
 	var services api.AdminServiceList
@@ -290,6 +290,22 @@ func TestServiceCalls(t *testing.T) {
 	}
 	if got := w.polls(shop.Secret, api.Poll{}); len(got.Sets) != 2 {
 		t.Errorf("%d signals, want the first change that was kept and the verification", len(got.Sets))
+	}
+}
+
+// A service that is parked is not shown to the owner as one that has paused its
+// stream.
+func TestOwnerSeesParked(t *testing.T) {
+	w := newWorld(t)
+	shop := w.registered("shop")
+	laptop := w.enrolled(jane, "laptop")
+	w.act(api.AdminDisable, jane)
+	w.act(api.AdminEnable, jane)
+	w.polls(shop.Secret, api.Poll{SetErrs: map[string]api.SETError{names(w.polls(shop.Secret, api.Poll{}))[0]: {Err: "invalid_audience"}}})
+	var mine api.Receipts
+	wantCode(t, "receipts", laptop.call(api.PathReceipts, api.ReceiptsRequest{Session: laptop.in.Session}, &mine), 0)
+	if len(mine.Silent) != 1 || mine.Silent[0].Service != "shop" || mine.Silent[0].Status != "paused" || !mine.Silent[0].Parked || mine.Silent[0].Since == 0 {
+		t.Errorf("the owner is shown %+v", mine.Silent)
 	}
 }
 

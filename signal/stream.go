@@ -64,6 +64,7 @@ type Silence struct {
 	Name   string
 	Status string    // of the stream
 	Since  time.Time // zero where that was not written down
+	Parked bool      // it is this server that has paused it
 }
 
 // Silent tells which services get nothing now, by name.
@@ -71,7 +72,7 @@ func (o *Outbox) Silent(ctx context.Context) (out []Silence, err error) {
 	all, err := o.services(ctx)
 	for _, s := range all {
 		if silent(s) != nil {
-			out = append(out, Silence{s.Name, s.Status, s.Parked})
+			out = append(out, Silence{s.Name, s.Status, s.Parked, Parked(s)})
 		}
 	}
 	return out, err

@@ -20,8 +20,9 @@ func newReceiptsCommand(e *env) *cobra.Command {
 		Short: "Show which services have heard of the account's changes",
 		Long: `Show the account's changes, newest first, and for each service whether it has the
 news: delivered, or applied, where the service says that it acts on it; or since
-when it waits, and why. Services that hear of no change now, because their stream
-is paused or disabled, are named first. EPOCH, the number of a change, shows that one alone.`,
+when it waits, and why. Services that hear of no change now, because they are
+parked or have paused or disabled their stream, are named first. EPOCH, the number
+of a change, shows that one alone.`,
 		Example: "  readmit receipts\n  readmit receipts 7 --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -94,6 +95,9 @@ func older(out api.Receipts) (rest []api.Receipt) {
 
 // silence says what a service does not hear.
 func silence(s api.Silent, now time.Time) string {
+	if s.Parked {
+		return s.Service + ": parked " + when(s.Since/1e6, now) + ", as it refused a change or took none for a day; changes wait until the operator resumes it"
+	}
 	text := s.Service + ": its stream is " + s.Status
 	if s.Since > 0 {
 		text = s.Service + ": its stream was " + s.Status + " " + when(s.Since/1e6, now)

@@ -14,6 +14,7 @@ func TestSilence(t *testing.T) {
 		want string
 	}{
 		{api.Silent{Service: "shop", Status: "paused", Since: now.Add(-3 * time.Minute).UnixMicro()}, "shop: its stream was paused 3 min ago; changes wait until it is resumed"},
+		{api.Silent{Service: "shop", Status: "paused", Parked: true, Since: now.Add(-3 * time.Minute).UnixMicro()}, "shop: parked 3 min ago, as it refused a change or took none for a day; changes wait until the operator resumes it"},
 		{api.Silent{Service: "shop", Status: "disabled", Since: now.Add(-2 * time.Hour).UnixMicro()}, "shop: its stream was disabled 2 h ago; changes made meanwhile are not kept for it, and it does not hear of them"},
 		{api.Silent{Service: "shop", Status: "deleted"}, "shop: its stream is deleted; changes made meanwhile are not kept for it, and it does not hear of them"},
 	} {
