@@ -131,8 +131,14 @@ const maxDetail = 512
 func refusal(method, path string, status int, body []byte) error {
 	var p api.Problem
 	text := ""
-	if json.Unmarshal(body, &p) == nil && len(p.Detail) <= maxDetail && p.Detail != "" {
-		text = ": " + p.Detail
+	if json.Unmarshal(body, &p) == nil {
+		text = p.Detail
+		if p.Code == api.Unavailable {
+			text = p.Title // what follows is for somebody who signs in
+		}
+	}
+	if text = ": " + text; text == ": " || len(text) > maxDetail {
+		text = ""
 	}
 	if status == http.StatusConflict || status == http.StatusNotFound {
 		return fmt.Errorf("%s %s: %w (status %d)%s", method, path, errRefused, status, text)

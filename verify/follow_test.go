@@ -341,6 +341,11 @@ func TestAnswersThatAreNone(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		}, "readmit admin service add"},
+		"unavailable": {func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"title":"The account server cannot do its work now","detail":"Your password was not checked. Try again in a few minutes.","status":503,"code":5030}`)
+			return true
+		}, "POST /ssf/poll: status 503: The account server cannot do its work now"},
 		"at once, and nothing": {func(w http.ResponseWriter, _ *http.Request) bool {
 			fmt.Fprint(w, "{}")
 			return true
