@@ -160,6 +160,10 @@ func TestBackupRestoreMove(t *testing.T) {
 	}
 	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", pg.URL(versions), "--master-key-file", path("versions.key")), failed,
 		"the database is used by something else already: it has a table \"orders\"", "nothing of it was touched", "hint: make a new database: createdb")
+	says(laptop.run("admin", "move", "--from", "sqlite:"+data, "--to", strings.Replace(to, fmt.Sprint(pg.Port), "1", 1), "--master-key-file", path("versions.key")), failed, "nothing listens there")
+	if _, err := os.Stat(path("versions.key")); err == nil {
+		t.Error("a move that was refused left a master key")
+	}
 	laptop.must(args...)
 	master, err := os.ReadFile(filepath.Join(data, masterFile))
 	if err != nil {

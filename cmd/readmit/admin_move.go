@@ -116,9 +116,16 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if err := sameKey(m.master, key); err != nil {
+	made, err := sameKey(m.master, key)
+	if err != nil {
 		return nil, err
 	}
+	begun := false
+	defer func() {
+		if made && !begun { // nothing was moved, and a key lies about for nothing
+			err = errors.Join(err, os.Remove(m.master))
+		}
+	}()
 	origin := originOf(dir, key)
 	to, err := postgres.Open(ctx, m.target(origin))
 	if err != nil {
@@ -128,6 +135,7 @@ func (m move) run(ctx context.Context) (sums archive.Sums, err error) {
 	if err := to.BeginMove(ctx, origin); err != nil {
 		return nil, ofMove(err)
 	}
+	begun = true
 	sums, err = archive.Copy(ctx, from, to)
 	if errors.Is(err, sqlite.ErrDamaged) {
 		return nil, damagedFolder(dir, fmt.Errorf("the move was not finished: %w", err))
@@ -180,15 +188,16 @@ func originOf(dir string, key []byte) postgres.Origin {
 }
 
 // sameKey copies the master key into a file, or sees that it is there.
-func sameKey(path string, key []byte) error {
+func sameKey(path string, key []byte) (made bool, err error) {
 	there, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return newFile(path, key)
+		err := newFile(path, key)
+		return err == nil, err
 	case err != nil:
-		return err
+		return false, err
 	case !bytes.Equal(there, key):
-		return exitError{failed, path + " holds another key, and is left as it is", "name a file that is not there yet with --master-key-file"}
+		return false, exitError{failed, path + " holds another key, and is left as it is", "name a file that is not there yet with --master-key-file"}
 	}
-	return nil
+	return false, nil
 }

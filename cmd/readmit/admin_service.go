@@ -34,7 +34,7 @@ not taken is kept for a month and sent when it is resumed.`,
 			Use: use + " NAME", Short: short, Long: long, Example: "  readmit admin service " + use + " shop", Args: takes("a service's name"),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				if err := call(cmd.Context(), http.MethodPost, path, api.AdminServiceName{Name: args[0]}, nil); err != nil {
-					return err
+					return ofService(args[0], err)
 				}
 				return e.data(map[string]string{"name": args[0], "done": use}, func(w io.Writer) { fmt.Fprintln(w, clean(args[0]), done) })
 			},
@@ -182,12 +182,8 @@ verify also say when they act on it: "last applied".`,
 		Example: "  readmit admin service show shop\n  readmit admin service show shop --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var s api.AdminServiceState
-			err := call(cmd.Context(), http.MethodPost, api.AdminServiceShow, api.AdminServiceName{Name: args[0]}, &s)
-			if p := new(api.Problem); errors.As(err, &p) && p.Reason == api.ReasonNoService {
-				return exitError{failed, fmt.Sprintf("there is no service %q", args[0]), "readmit admin service list"}
-			}
-			if err != nil {
-				return err
+			if err := call(cmd.Context(), http.MethodPost, api.AdminServiceShow, api.AdminServiceName{Name: args[0]}, &s); err != nil {
+				return ofService(args[0], err)
 			}
 			return e.data(s, func(w io.Writer) {
 				now := time.Now()
@@ -209,6 +205,14 @@ verify also say when they act on it: "last applied".`,
 			})
 		},
 	}
+}
+
+// ofService is an error about a service as it is shown.
+func ofService(name string, err error) error {
+	if p := new(api.Problem); errors.As(err, &p) && p.Reason == api.ReasonNoService {
+		return exitError{failed, fmt.Sprintf("there is no service %q", name), "readmit admin service list"}
+	}
+	return err
 }
 
 // firstWaiting names a change as the account's owner sees it.

@@ -26,6 +26,7 @@ const (
 	codeForbidden     = "42501"
 	codeNoParameter   = "42704"
 	codeNoTable       = "42P01"
+	codeBadParameter  = "22023"
 	codeUnsupported   = "0A000" // SERIALIZABLE on a standby
 
 	classConnection = "08"
@@ -77,6 +78,8 @@ func advise(err error, address string) error {
 			hint = "the user or the password is not accepted: see the user in the address, and the password in the file that store_password names or in ~/.pgpass (mode 0600)"
 		case e.Code == codeNoDatabase:
 			hint = "make the database first: createdb, with the user of the address as its owner"
+		case e.Code == codeNoParameter || e.Code == codeBadParameter:
+			hint = "correct that parameter of the address, or leave it out"
 		case e.Code == codeForbidden:
 			hint = "the user of the address must own the database: ALTER DATABASE … OWNER TO …"
 		case e.Code == codeReadOnly || e.Code == codeUnsupported:

@@ -75,6 +75,8 @@ func TestBadInput(t *testing.T) {
 		{"password with a colon and an at", Config{Address: "postgres://jane@example.org:" + secret + "@db.example.org/x"}, false, []string{"store_password"}},
 		{"password as an escaped parameter", Config{Address: "postgres://jane@db.example.org/x?pass%77ord=" + secret}, false, []string{"store_password"}},
 		{"no address", Config{Address: "postgres://a b c"}, false, []string{"postgres://USER@HOST:PORT/DATABASE"}},
+		{"unknown parameter", Config{Address: server.URL(name) + "?nonsense=1"}, true, []string{`"nonsense"`, "correct that parameter of the address, or leave it out"}},
+		{"bad parameter", Config{Address: server.URL(name) + "?work_mem=much"}, true, []string{`"work_mem"`, "correct that parameter of the address, or leave it out"}},
 		{"in the clear", Config{Address: "postgres://jane@192.0.2.1/x?sslmode=disable"}, false, []string{"sslmode=verify-full"}},
 		{"perhaps in the clear", Config{Address: "postgres://jane@192.0.2.1/x"}, false, []string{"sslmode=verify-full"}},
 		{"password file missing", Config{Address: as(pgtest.Guarded), PasswordFile: filepath.Join(dir, "none")}, false, []string{"none", "no such file"}},
