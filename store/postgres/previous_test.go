@@ -69,6 +69,12 @@ func atPrevious(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	c := Config{Address: server.URL(name)}
+	migrateTo(t, c, previous)
+	return c
+}
+
+func migrateTo(t *testing.T, c Config, version int64) {
+	t.Helper()
 	db, err := sql.Open("pgx", c.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -82,10 +88,9 @@ func atPrevious(t *testing.T) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(t.Context(), previous); err != nil {
+	if _, err := p.UpTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
-	return c
 }
 
 // shapes tells of each statement what the database says of it: the types of its
