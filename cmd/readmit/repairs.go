@@ -122,15 +122,22 @@ func (e *env) whole(a *agent.Agent) error {
 	}
 	resumed, err := e.resume(e.ctx, a, j)
 	unlock()
-	if e.stays {
+	if e.stays || err != nil {
 		return err
+	}
+	if len(resumed) == 0 { // it was finished meanwhile, perhaps by the agent, which is not there yet
+		all, err := j.List()
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		resumed = all[len(all)-1:]
 	}
 	for _, r := range resumed {
 		if slices.Contains(e.await(a, r), theAgent) {
 			e.note("%s", agentUnstarted)
 		}
 	}
-	return err
+	return nil
 }
 
 // resume finishes what was interrupted, while no other command changes the home.
