@@ -58,6 +58,13 @@ and can be undone by its own ID. "readmit undo --json" tells which repair it was
 				done, err = j.Undo(id)
 			}
 			unlockHome()
+			if id != "" && errors.Is(err, doctor.ErrNoRepair) {
+				all, listed := j.Undoable()
+				if listed != nil {
+					return listed
+				}
+				return exitError{failed, "there is no repair " + id + " to undo", strings.TrimPrefix(others(all, id), "; ")}
+			}
 			if err != nil {
 				return notUndone(a, j, done, err)
 			}
