@@ -52,10 +52,10 @@ func (e *ChangedError) Unwrap() error { return ErrChanged }
 // changed tells what has become of what had one sum and has another now.
 func changed(path, was, now string) error {
 	how := Altered
-	switch "none" {
-	case now:
+	switch {
+	case now == "none":
 		how = Gone
-	case was:
+	case was == "none":
 		how = Appeared
 	}
 	return &ChangedError{path, how}

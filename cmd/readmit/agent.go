@@ -271,8 +271,8 @@ func newAgentRestartCommand(e *env) *cobra.Command {
 const startTime = 15 * time.Second
 
 // canStart reports what a person must do before an agent has anything to keep,
-// can write down that it runs, and can serve programs. A key store that is locked is no hindrance: it can
-// be unlocked while the agent runs.
+// can write down that it runs, and can serve programs. A key store that is locked
+// is no hindrance: it can be unlocked while the agent runs.
 func canStart(a *agent.Agent) error {
 	if err := a.Home.Ours(agent.AgentFile); err != nil {
 		return err
