@@ -18,7 +18,6 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/store"
 	"readmit.dev/readmit/store/archive"
-	"readmit.dev/readmit/store/postgres/pgtest"
 )
 
 // serveFolder starts a server alone on a folder and an address.
@@ -123,15 +122,7 @@ func TestBackupRestoreMove(t *testing.T) {
 	laptop.must("sign-in", "--password-file", password)
 	two.stop(t)
 
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pg.Stop()
-	name, err := pg.Database()
-	if err != nil {
-		t.Fatal(err)
-	}
+	pg, name := newDatabase(t)
 	to, key := pg.URL(name), path("nodes.key")
 	args := []string{"admin", "move", "--from", "sqlite:" + data, "--to", to, "--master-key-file", key}
 	says(laptop.run("admin", "move", "--from", data, "--to", to, "--master-key-file", key), misused, "sqlite:DIR")

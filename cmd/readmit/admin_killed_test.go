@@ -20,7 +20,6 @@ import (
 
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/store"
-	"readmit.dev/readmit/store/postgres/pgtest"
 	"readmit.dev/readmit/store/sqlite"
 )
 
@@ -209,15 +208,7 @@ func TestBackupIsCutOff(t *testing.T) {
 		}
 	}
 
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pg.Stop()
-	name, err := pg.Database()
-	if err != nil {
-		t.Fatal(err)
-	}
+	pg, name := newDatabase(t)
 	laptop.must("admin", "key", "new", path("key"))
 	n := serveFolder(t, path("node"), freeAddress(t), "--store", pg.URL(name), "--master-key-file", path("key"))
 	n.until(t, api.PathReady, http.StatusOK, 20*time.Second)

@@ -179,18 +179,26 @@ func (f *front) seen() string {
 	}
 }
 
-// Any node finishes what another began, a policy set at one holds at all, a
-// node that is lost is not missed, and a database that is lost refuses nobody.
-func TestNodes(t *testing.T) {
+// newDatabase starts PostgreSQL for a test and makes a database there. It ends
+// after what the test has started.
+func newDatabase(t *testing.T) (*pgtest.Cluster, string) {
+	t.Helper()
 	pg, err := pgtest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pg.Stop()
+	t.Cleanup(func() { pg.Stop() })
 	name, err := pg.Database()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pg, name
+}
+
+// Any node finishes what another began, a policy set at one holds at all, a
+// node that is lost is not missed, and a database that is lost refuses nobody.
+func TestNodes(t *testing.T) {
+	pg, name := newDatabase(t)
 	dir := t.TempDir()
 	master := filepath.Join(dir, "master.key")
 	laptop, phone := newDevice(t), newDevice(t)
