@@ -2,8 +2,6 @@ package opaque
 
 import (
 	"encoding/binary"
-
-	"github.com/gtank/ristretto255"
 )
 
 // preamble binds a run to all that was said in it (RFC 9807 §6.4.1).
@@ -17,8 +15,8 @@ type akeKeys struct {
 }
 
 // deriveKeys makes the keys of a run from its three shared secrets (RFC 9807 §6.4.2).
-func deriveKeys(dh1, dh2, dh3 *ristretto255.Element, preambleHash []byte) akeKeys {
-	prk := extract(dh1.Bytes(), dh2.Bytes(), dh3.Bytes())
+func deriveKeys(dh1, dh2, dh3 *element, preambleHash []byte) akeKeys {
+	prk := extract(dh1.bytes(), dh2.bytes(), dh3.bytes())
 	handshake := deriveSecret(prk, "HandshakeSecret", preambleHash)
 	return akeKeys{
 		session:   deriveSecret(prk, "SessionKey", preambleHash),
@@ -35,8 +33,4 @@ func deriveSecret(secret []byte, label string, transcript []byte) []byte {
 	info = append(info, byte(len(transcript)))
 	info = append(info, transcript...)
 	return expand(secret, hashSize, info)
-}
-
-func mult(s *ristretto255.Scalar, e *ristretto255.Element) *ristretto255.Element {
-	return ristretto255.NewIdentityElement().ScalarMult(s, e)
 }

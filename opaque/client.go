@@ -3,14 +3,12 @@ package opaque
 import (
 	"crypto/rand"
 	"crypto/subtle"
-
-	"github.com/gtank/ristretto255"
 )
 
 // Registration is a client's making of a record.
 type Registration struct {
 	password []byte
-	blind    *ristretto255.Scalar
+	blind    *number
 	nonce    []byte // of the envelope
 	id       identities
 }
@@ -21,18 +19,17 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-func randomScalar() *ristretto255.Scalar {
+func randomNumber() *number {
 	for {
-		s, err := ristretto255.NewScalar().SetUniformBytes(randomBytes(64))
-		if err == nil && s.Equal(ristretto255.NewScalar()) == 0 {
-			return s
+		if n := uniformNumber(randomBytes(64)); !n.zero() {
+			return n
 		}
 	}
 }
 
 // StartRegistration blinds a password; the request goes to the server.
 func StartRegistration(password []byte) (*Registration, []byte, error) {
-	r := &Registration{password: password, blind: randomScalar(), nonce: randomBytes(nonceSize)}
+	r := &Registration{password: password, blind: randomNumber(), nonce: randomBytes(nonceSize)}
 	request, err := blindElement(password, r.blind)
 	return r, request, err
 }
@@ -82,7 +79,7 @@ func (r *Registration) FinishWith(response, rp []byte) (record, exportKey []byte
 }
 
 // randomized is the randomized password (RFC 9807 §5.2.3, §6.3.2.3).
-func randomized(password []byte, blind *ristretto255.Scalar, evaluated *ristretto255.Element, stretch func([]byte) ([]byte, error)) ([]byte, error) {
+func randomized(password []byte, blind *number, evaluated *element, stretch func([]byte) ([]byte, error)) ([]byte, error) {
 	y := finalize(password, blind, evaluated)
 	stretched, err := stretch(y)
 	if err != nil {
@@ -93,7 +90,7 @@ func randomized(password []byte, blind *ristretto255.Scalar, evaluated *ristrett
 
 // envelope is what a randomized password and a nonce lead to (RFC 9807 §4.1).
 type envelope struct {
-	private                            *ristretto255.Scalar
+	private                            *number
 	public, maskingKey, tag, exportKey []byte
 	id                                 identities
 }
@@ -122,18 +119,18 @@ func (id identities) or(client, server []byte) identities {
 // Login is a client's proof of a password.
 type Login struct {
 	password []byte
-	blind    *ristretto255.Scalar
-	secret   *ristretto255.Scalar // of the client's key share
+	blind    *number
+	secret   *number // of the client's key share
 	ke1      []byte
 	id       identities
 }
 
 // StartLogin makes the first message.
 func StartLogin(password []byte) (*Login, []byte, error) {
-	return startLogin(password, randomScalar(), randomBytes(nonceSize), randomBytes(32), identities{})
+	return startLogin(password, randomNumber(), randomBytes(nonceSize), randomBytes(32), identities{})
 }
 
-func startLogin(password []byte, blind *ristretto255.Scalar, nonce, seed []byte, id identities) (*Login, []byte, error) {
+func startLogin(password []byte, blind *number, nonce, seed []byte, id identities) (*Login, []byte, error) {
 	blinded, err := blindElement(password, blind)
 	if err != nil {
 		return nil, nil, err

@@ -17,7 +17,7 @@ func badElements(t *testing.T) map[string][]byte {
 	p[0], p[31] = 0xed, 0x7f
 	pPlus2 := slices.Clone(p)
 	pPlus2[0] += 2
-	high := publicOf(randomScalar())
+	high := publicOf(randomNumber())
 	high[31] |= 0x80
 	negative := make([]byte, 32)
 	negative[0] = 1
@@ -29,7 +29,7 @@ func badElements(t *testing.T) map[string][]byte {
 		"negative coordinate":     negative,
 		"all ones":                bytes.Repeat([]byte{0xff}, 32),
 		"off the group":           offGroup(t),
-		"element, negated":        negated(publicOf(randomScalar())),
+		"element, negated":        negated(publicOf(randomNumber())),
 	}
 	for name, b := range bad {
 		if len(b) != 32 {

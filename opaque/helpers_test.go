@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
-
-	"github.com/gtank/ristretto255"
 )
 
 // testServer has keys that are the same each time.
@@ -19,9 +17,10 @@ func testServer(tb testing.TB) *Server {
 	return s
 }
 
-func publicOf(private *ristretto255.Scalar) []byte {
-	return ristretto255.NewIdentityElement().ScalarBaseMult(private).Bytes()
-}
+func publicOf(private *number) []byte { return multBase(private).bytes() }
+
+// numberOf is the number of 32 bytes that are less than the group's order.
+func numberOf(b []byte) *number { return uniformNumber(concat(b, make([]byte, 32))) }
 
 // enrol makes a record without stretching, which is of no matter to a server.
 func enrol(tb testing.TB, s *Server, credentialID, password []byte) []byte {
@@ -90,22 +89,15 @@ func vectorRun(tb testing.TB) run {
 		}
 		return d
 	}
-	number := func(name string) *ristretto255.Scalar {
-		s, err := ristretto255.NewScalar().SetCanonicalBytes(v(name))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return s
-	}
 	id := identities{context: v("context")}
 	r := run{
-		server:       newServer(v("oprf_seed"), number("server_private_key"), v("server_public_key")),
-		registration: &Registration{password: v("password"), blind: number("blind_registration"), nonce: v("envelope_nonce"), id: id},
+		server:       newServer(v("oprf_seed"), numberOf(v("server_private_key")), v("server_public_key")),
+		registration: &Registration{password: v("password"), blind: numberOf(v("blind_registration")), nonce: v("envelope_nonce"), id: id},
 		id:           v("credential_identifier"),
 		request:      v("registration_request"), response: v("registration_response"), record: v("registration_upload"),
 		ke1: v("KE1"), ke2: v("KE2"), ke3: v("KE3"),
 	}
-	r.login, _, err = startLogin(v("password"), number("blind_login"), v("client_nonce"), v("client_keyshare_seed"), id)
+	r.login, _, err = startLogin(v("password"), numberOf(v("blind_login")), v("client_nonce"), v("client_keyshare_seed"), id)
 	if err != nil {
 		tb.Fatal(err)
 	}

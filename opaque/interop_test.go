@@ -283,7 +283,7 @@ func TestInteropSameKeys(t *testing.T) {
 	if len(setup) != 128 {
 		t.Fatalf("the peer's setup has %d bytes; want seed, private key and its own stand-in's key, 128", len(setup))
 	}
-	private := scalar(t, setup[64:96])
+	private := numberOf(setup[64:96])
 	s := newServer(setup[:64], private, publicOf(private))
 
 	record, _ := registersAt(t, p, text(setup))

@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gtank/ristretto255"
 	"golang.org/x/crypto/argon2"
 )
 
@@ -88,14 +87,6 @@ func (s Stretch) apply(in []byte) ([]byte, error) {
 // identities are the names bound into a run. Empty ones are the public keys.
 type identities struct {
 	context, client, server []byte
-}
-
-func decodeElement(b []byte) (*ristretto255.Element, error) {
-	e, err := ristretto255.NewIdentityElement().SetCanonicalBytes(b)
-	if err != nil || e.Equal(ristretto255.NewIdentityElement()) == 1 {
-		return nil, ErrMalformed
-	}
-	return e, nil
 }
 
 func expand(key []byte, size int, info ...[]byte) []byte {

@@ -1,10 +1,6 @@
 package opaque
 
-import (
-	"crypto/sha512"
-
-	"github.com/gtank/ristretto255"
-)
+import "crypto/sha512"
 
 // The OPRF of RFC 9497, mode OPRF (0x00), suite ristretto255-SHA512.
 
@@ -18,29 +14,20 @@ func expandMessage(msg []byte, dst string) []byte {
 	return hash(b0, []byte{1}, dstPrime)
 }
 
-func hashToGroup(msg []byte) *ristretto255.Element {
-	e, err := ristretto255.NewIdentityElement().SetUniformBytes(expandMessage(msg, "HashToGroup-"+oprfContext))
-	if err != nil {
-		panic(err) // 64 bytes always fit
-	}
-	return e
+func hashToGroup(msg []byte) *element {
+	return uniformElement(expandMessage(msg, "HashToGroup-"+oprfContext))
 }
 
-func hashToScalar(msg []byte, dst string) *ristretto255.Scalar {
-	s, err := ristretto255.NewScalar().SetUniformBytes(expandMessage(msg, dst))
-	if err != nil {
-		panic(err)
-	}
-	return s
+func hashToScalar(msg []byte, dst string) *number {
+	return uniformNumber(expandMessage(msg, dst))
 }
 
 // deriveScalar is the private half of DeriveKeyPair (RFC 9497 §3.2.1).
-func deriveScalar(seed []byte, info string) *ristretto255.Scalar {
+func deriveScalar(seed []byte, info string) *number {
 	input := concat(seed, prefixed([]byte(info)))
-	zero := ristretto255.NewScalar()
 	for counter := range 256 {
 		s := hashToScalar(append(input, byte(counter)), "DeriveKeyPair"+oprfContext)
-		if s.Equal(zero) == 0 {
+		if !s.zero() {
 			return s
 		}
 	}
@@ -48,28 +35,27 @@ func deriveScalar(seed []byte, info string) *ristretto255.Scalar {
 }
 
 // deriveDH is DeriveDiffieHellmanKeyPair (RFC 9807 §2.1).
-func deriveDH(seed []byte) (*ristretto255.Scalar, []byte) {
+func deriveDH(seed []byte) (*number, []byte) {
 	s := deriveScalar(seed, "OPAQUE-DeriveDiffieHellmanKeyPair")
-	return s, ristretto255.NewIdentityElement().ScalarBaseMult(s).Bytes()
+	return s, multBase(s).bytes()
 }
 
 // blindElement is Blind (RFC 9497 §3.3.1).
-func blindElement(password []byte, blind *ristretto255.Scalar) ([]byte, error) {
+func blindElement(password []byte, blind *number) ([]byte, error) {
 	p := hashToGroup(password)
-	if p.Equal(ristretto255.NewIdentityElement()) == 1 {
+	if p.identity() {
 		return nil, ErrMalformed
 	}
-	return p.ScalarMult(blind, p).Bytes(), nil
+	return mult(blind, p).bytes(), nil
 }
 
 // finalize is Finalize (RFC 9497 §3.3.1).
-func finalize(password []byte, blind *ristretto255.Scalar, evaluated *ristretto255.Element) []byte {
-	inverse := ristretto255.NewScalar().Invert(blind)
-	n := ristretto255.NewIdentityElement().ScalarMult(inverse, evaluated)
-	return hash(prefixed(password), prefixed(n.Bytes()), []byte("Finalize"))
+func finalize(password []byte, blind *number, evaluated *element) []byte {
+	n := mult(blind.inverse(), evaluated)
+	return hash(prefixed(password), prefixed(n.bytes()), []byte("Finalize"))
 }
 
 // oprfKey is the account's key (RFC 9807 §5.2.2).
-func oprfKey(seed, credentialID []byte) *ristretto255.Scalar {
+func oprfKey(seed, credentialID []byte) *number {
 	return deriveScalar(expand(seed, 32, credentialID, []byte("OprfKey")), "OPAQUE-DeriveKeyPair")
 }

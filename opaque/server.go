@@ -1,15 +1,11 @@
 package opaque
 
-import (
-	"crypto/subtle"
-
-	"github.com/gtank/ristretto255"
-)
+import "crypto/subtle"
 
 // Server holds a server's long-lived keys. It is safe for concurrent use.
 type Server struct {
 	seed     []byte // of all OPRF keys
-	private  *ristretto255.Scalar
+	private  *number
 	public   []byte
 	standKey []byte // every stand-in's public key
 }
@@ -21,13 +17,10 @@ func NewServer(oprfSeed, keySeed [64]byte) (*Server, error) {
 	return newServer(oprfSeed[:], private, public), nil
 }
 
-func newServer(seed []byte, private *ristretto255.Scalar, public []byte) *Server {
+func newServer(seed []byte, private *number, public []byte) *Server {
 	// Nobody knows the private key to an element that was hashed to.
-	stand, err := ristretto255.NewIdentityElement().SetUniformBytes(expand(seed, 64, []byte("StandInKey")))
-	if err != nil {
-		panic(err) // 64 bytes always fit
-	}
-	return &Server{seed: seed, private: private, public: public, standKey: stand.Bytes()}
+	stand := uniformElement(expand(seed, 64, []byte("StandInKey")))
+	return &Server{seed: seed, private: private, public: public, standKey: stand.bytes()}
 }
 
 // PublicKey is the server's public key, as it stands in every envelope.
@@ -43,7 +36,7 @@ func (s *Server) Register(request, credentialID []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return concat(mult(oprfKey(s.seed, credentialID), blinded).Bytes(), s.public), nil
+	return concat(mult(oprfKey(s.seed, credentialID), blinded).bytes(), s.public), nil
 }
 
 // CheckRecord reports, as ErrMalformed, what is not a registration record.
@@ -126,7 +119,7 @@ func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingN
 	evaluated := mult(oprfKey(s.seed, credentialID), blinded)
 	masked := expand(maskingKey, elementSize+envelopeSize, maskingNonce, []byte("CredentialResponsePad"))
 	subtle.XORBytes(masked, masked, concat(s.public, env))
-	response := concat(evaluated.Bytes(), maskingNonce, masked)
+	response := concat(evaluated.bytes(), maskingNonce, masked)
 
 	secret, share := deriveDH(shareSeed)
 	p := preamble(id, ke1, response, serverNonce, share)
