@@ -41,7 +41,8 @@ type Store struct {
 	probe   chan probed
 	first   string // see readable
 	changes store.Changes
-	changed []store.ID // in the group at work; the writer's alone
+	changed []store.ID // in the group at work; the writer's alone, as is:
+	memory  sqltx.Memory
 	close   func() error
 }
 

@@ -168,6 +168,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 	}
 	defer func() {
 		if fault != nil {
+			s.memory.Forget()
 			w.exec("ROLLBACK")
 		}
 	}()
@@ -179,6 +180,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 			}
 		}
 		t := sqltx.New(w.queries, tell)
+		t.Memory = &s.memory
 		outcomes[i] = sqltx.Protect(j.f, t)
 		s.changed = append(s.changed, t.Changed...)
 		if t.Fault != nil {
@@ -188,6 +190,7 @@ func (s *Store) run(group []*job, savepoints bool) (outcomes []error, fault erro
 			if !savepoints {
 				return nil, errAgain
 			}
+			s.memory.Forget()
 			if err := w.exec("ROLLBACK TO f"); err != nil {
 				return nil, err
 			}

@@ -25,6 +25,7 @@ func (t *Tx) Put(r store.Row) error {
 	if !name().MatchString(r.Table) || len(r.Values) != len(r.Columns) {
 		return fmt.Errorf("not a row of a table %q", r.Table)
 	}
+	t.Memory.Forget()
 	return t.did(t.q.Exec(none, "INSERT INTO "+r.Table+" ("+strings.Join(r.Columns, ", ")+") VALUES ("+strings.Join(places, ", ")+")", r.Values...))
 }
 
@@ -33,6 +34,7 @@ func (t *Tx) Wipe(table string) error {
 	if !name().MatchString(table) {
 		return fmt.Errorf("no table is called %q", table)
 	}
+	t.Memory.Forget()
 	return t.did(t.q.Exec(none, "DELETE FROM "+table))
 }
 

@@ -236,6 +236,7 @@ func (t *Tx) CloseAccount(id store.ID) error {
 		return store.ErrNotFound
 	}
 	t.Changed = append(t.Changed, id)
+	t.Memory.drop(id)
 	q, of := t.q, id[:]
 	for _, drop := range []error{
 		q.CloseDevices(none, of), q.CloseSessions(none, of), q.CloseLedger(none, of), q.CloseRequests(none, of), q.ClosePasses(none, of),

@@ -23,6 +23,8 @@ type Tx struct {
 	q    *rows.Queries
 	tell Tell
 
+	Memory *Memory // nil for who is not the only one that writes
+
 	Wrote   bool       // whether a statement may have changed something
 	Fault   error      // of the store itself; the transaction is lost
 	Changed []store.ID // accounts, but for what is hot of them
@@ -151,10 +153,17 @@ func (t *Tx) Find(key, stand store.Key) (store.Subject, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Subject{}, t.told(errors.New("a ghost is missing"))
 	}
-	return single(r, err, t, subject)
+	s, err := single(r, err, t, subject)
+	if err == nil {
+		t.Memory.keepSubject(s)
+	}
+	return s, err
 }
 
 func (t *Tx) Subject(id store.ID) (store.Subject, error) {
+	if s, ok := t.Memory.subject(id); ok {
+		return s, nil
+	}
 	r, err := t.q.Subject(none, id[:])
 	return single(r, err, t, subject)
 }
@@ -175,6 +184,7 @@ func (t *Tx) AddSubject(s store.Subject) error {
 
 func (t *Tx) SaveSubject(s store.Subject) error {
 	t.Changed = append(t.Changed, s.ID)
+	t.Memory.drop(s.ID)
 	return t.one(t.q.SaveSubject(none, rows.SaveSubjectParams{
 		ID: s.ID[:], Lookup: s.Key[:], Identifier: s.Identifier, Record: blob(s.Record), Stretch: s.Stretch, Epoch: s.Epoch, Created: micros(s.Created),
 		Disabled: micros(s.Disabled), PasswordChanged: micros(s.PasswordChanged), PasswordChangedBy: s.PasswordChangedBy[:],
@@ -182,9 +192,13 @@ func (t *Tx) SaveSubject(s store.Subject) error {
 }
 
 func (t *Tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
-	return t.one(t.q.SaveSubjectHot(none, rows.SaveSubjectHotParams{
+	err := t.one(t.q.SaveSubjectHot(none, rows.SaveSubjectHotParams{
 		ID: id[:], StrangerFailures: int64(h.StrangerFailures), CodeFailures: int64(h.CodeFailures), Seq0: h.Seq[0], Seq1: h.Seq[1], Seq2: h.Seq[2], Seq3: h.Seq[3],
 	}))
+	if err == nil {
+		t.Memory.savedSubject(id, h)
+	}
+	return err
 }
 
 func (t *Tx) Strangers(lane store.Lane) (lockout.State, error) {
@@ -216,8 +230,15 @@ func device(r rows.Device) store.Device {
 }
 
 func (t *Tx) Device(account store.ID, key store.Thumbprint) (store.Device, error) {
+	if d, ok := t.Memory.device(account, key); ok {
+		return d, nil
+	}
 	r, err := t.q.Device(none, rows.DeviceParams{Account: account[:], Thumbprint: key[:]})
-	return single(r, err, t, device)
+	d, err := single(r, err, t, device)
+	if err == nil {
+		t.Memory.keepDevice(d)
+	}
+	return d, err
 }
 
 func (t *Tx) Devices(account store.ID) ([]store.Device, error) {
@@ -227,6 +248,7 @@ func (t *Tx) Devices(account store.ID) ([]store.Device, error) {
 
 func (t *Tx) AddDevice(d store.Device) error {
 	t.Changed = append(t.Changed, d.Account)
+	t.Memory.drop(d.Account)
 	c := d.Hot.Own
 	n, err := t.q.AddDevice(none, rows.AddDeviceParams{
 		Account: d.Account[:], Thumbprint: d.Thumbprint[:], ID: d.ID[:], Name: d.Name, System: d.System, Enrolled: micros(d.Enrolled),
@@ -242,6 +264,7 @@ func (t *Tx) AddDevice(d store.Device) error {
 
 func (t *Tx) SaveDevice(d store.Device) error {
 	t.Changed = append(t.Changed, d.Account)
+	t.Memory.drop(d.Account)
 	return t.one(t.q.SaveDevice(none, rows.SaveDeviceParams{
 		Name: d.Name, System: d.System, Removed: micros(d.Removed), RemovedBy: d.RemovedBy[:], Account: d.Account[:], ID: d.ID[:],
 	}))
@@ -249,9 +272,13 @@ func (t *Tx) SaveDevice(d store.Device) error {
 
 func (t *Tx) SaveDeviceHot(account, id store.ID, h store.DeviceHot) error {
 	c := h.Own
-	return t.one(t.q.SaveDeviceHot(none, rows.SaveDeviceHotParams{
+	err := t.one(t.q.SaveDeviceHot(none, rows.SaveDeviceHotParams{
 		Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
 		LastSeen: micros(h.LastSeen), Skew: int64(h.Skew), LastCodeStep: h.LastCodeStep, Account: account[:], ID: id[:],
 	}))
+	if err == nil {
+		t.Memory.savedDevice(account, id, h)
+	}
+	return err
 }
