@@ -2,6 +2,7 @@ package resident
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -105,6 +106,7 @@ const stopTime = 10 * time.Second
 type HangsError struct {
 	PID   int  // as the agent wrote it down; 0 where it is not known
 	Other bool // it is another user's
+	Stays bool // it was to stop
 }
 
 func (e *HangsError) Error() string {
@@ -112,10 +114,43 @@ func (e *HangsError) Error() string {
 	if e.PID != 0 {
 		who += fmt.Sprintf(" (process %d)", e.PID)
 	}
+	how := " does not answer"
 	if e.Other {
-		return who + " runs as another user, and was not stopped"
+		how = " runs as another user"
 	}
-	return who + " does not answer, and was not stopped"
+	if e.Stays {
+		how += ", and was not stopped"
+	}
+	return who + how
+}
+
+// hangs tells an agent that does not answer from one that is not there, for which
+// it returns nil: then nobody has its place.
+func hangs(ctx context.Context, h agent.Home, unanswered error) error {
+	unlock, err := soleNow(ctx, h)
+	if err == nil {
+		unlock()
+		return nil
+	}
+	if !errors.Is(err, ErrRuns) {
+		return err
+	}
+	return &HangsError{PID: pidOf(h), Other: errors.Is(unanswered, errOther)}
+}
+
+// AskStatus asks the agent of a home how it is. It returns ErrNoAgent where none
+// runs, and a HangsError for one that does not answer.
+func AskStatus(ctx context.Context, h agent.Home) (Status, error) {
+	soon, cancel := context.WithTimeout(ctx, aliveTime)
+	defer cancel()
+	got, err := Call(soon, h, Ask{Do: DoStatus})
+	if err == nil {
+		return *got.Status, nil
+	}
+	if ctx.Err() == nil && (errors.Is(err, ErrNoAgent) || errors.Is(err, context.DeadlineExceeded)) {
+		err = cmp.Or(hangs(ctx, h, err), err)
+	}
+	return Status{}, err
 }
 
 // Stop tells the agent of a home to end, and waits until it has. It reports
@@ -143,7 +178,7 @@ func Stop(ctx context.Context, h agent.Home) (bool, error) {
 			return false, taken
 		}
 		if other := errors.Is(err, errOther); other || time.Since(begun) > stopTime {
-			return true, &HangsError{pidOf(h), other}
+			return true, &HangsError{pidOf(h), other, true}
 		}
 	}
 }

@@ -176,7 +176,7 @@ func newAgentStatusCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			got, err := resident.Call(cmd.Context(), a.Home, resident.Ask{Do: resident.DoStatus})
+			s, err := resident.AskStatus(cmd.Context(), a.Home)
 			if errors.Is(err, resident.ErrNoAgent) {
 				text := "no agent runs on this device"
 				if state, since := resident.Look(cmd.Context(), a.Home); state == resident.GaveUp {
@@ -189,7 +189,6 @@ func newAgentStatusCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s := got.Status
 			return e.data(s, func(w io.Writer) {
 				rows := [][]string{{"agent", fmt.Sprintf("runs (process %d, version %s)", s.PID, s.Version)}, {"since", when(s.Since.Unix(), a.Now())},
 					{"account", s.Account}, {"server", s.Server}, {"requests", s.Requests}}
