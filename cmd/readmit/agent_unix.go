@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -112,17 +113,28 @@ func newStarter(name, program string, args []string, _ agent.Home) (starter, err
 func (m managed) install() (string, error) {
 	err := m.Service.Install()
 	if err != nil { // half a service is none
-		m.Service.Uninstall() // which fails in its turn where systemd does not answer
-		os.Remove(m.file)
-		if m.link != "" {
-			os.Remove(m.link)
-		}
+		m.uninstall()
 	}
 	return "", err
 }
 
-func (m managed) uninstall() error { return m.Service.Uninstall() }
-func (m managed) start() error     { return m.Service.Start() }
+// uninstall takes the files away by hand where the system's own tool fails, as
+// systemctl does without a systemd of this user: nothing has the service loaded
+// then, and nothing finds it the next time.
+func (m managed) uninstall() error {
+	failed := m.Service.Uninstall()
+	if failed == nil {
+		return nil
+	}
+	for _, f := range []string{m.link, m.file} {
+		if err := os.Remove(f); f != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(failed, err)
+		}
+	}
+	return nil
+}
+
+func (m managed) start() error { return m.Service.Start() }
 
 func (m managed) installed() bool {
 	_, err := os.Stat(m.file)
