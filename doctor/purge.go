@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -30,13 +32,20 @@ func (j *Journal) LyingAside(why string, before time.Time) ([]Entry, error) {
 }
 
 // Purge deletes for good what an entry has moved aside. It is the one thing here
-// that destroys; a person has been told what and how much.
+// that destroys; a person has been told what and how much. What is not where it
+// was put may come back with its disk: while anything is missing the entry stays,
+// for the next time.
 func (j *Journal) Purge(e Entry) error {
 	if e.State != done {
 		return ErrUndone
 	}
+	missing := false
 	for _, m := range e.Moves {
 		if m.Out == "" {
+			continue
+		}
+		if _, err := os.Lstat(m.Out); errors.Is(err, fs.ErrNotExist) {
+			missing = true
 			continue
 		}
 		if err := j.tick(); err != nil {
@@ -45,6 +54,9 @@ func (j *Journal) Purge(e Entry) error {
 		if err := os.RemoveAll(m.Out); err != nil {
 			return err
 		}
+	}
+	if missing {
+		return nil
 	}
 	e.State = purged
 	return j.save(j.Kept(e), e)

@@ -183,4 +183,22 @@ func TestLeave(t *testing.T) {
 	if err := j.Purge(entries[0]); err != nil {
 		t.Errorf("again: %v", err)
 	}
+
+	// One lay on a disk that was away: it is no less there for the next time.
+	for _, name := range []string{"a", "b"} {
+		must(t, os.MkdirAll(filepath.Join(user, name), 0o700))
+	}
+	e = leave()
+	away := filepath.Join(user, "away")
+	must(t, os.Rename(e.Moves[0].Out, away))
+	must(t, j.Purge(e))
+	must(t, os.Rename(away, e.Moves[0].Out))
+	lying, entries, err = Asides(j, now.Add(time.Second))
+	if err != nil || len(lying) != 1 || lying[0].Lies != e.Moves[0].Out {
+		t.Fatalf("%+v, %v", lying, err)
+	}
+	must(t, j.Purge(entries[0]))
+	if lying, _, err := Asides(j, now.Add(time.Second)); err != nil || len(lying) > 0 {
+		t.Errorf("still there: %+v, %v", lying, err)
+	}
 }
