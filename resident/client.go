@@ -143,7 +143,11 @@ func hangs(ctx context.Context, h agent.Home, unanswered error) error {
 func AskStatus(ctx context.Context, h agent.Home) (Status, error) {
 	soon, cancel := context.WithTimeout(ctx, aliveTime)
 	defer cancel()
-	got, err := Call(soon, h, Ask{Do: DoStatus})
+	ask := Ask{Do: DoStatus}
+	got, err := Call(soon, h, ask)
+	if err == nil && !got.answers(ask) {
+		err = fmt.Errorf("%w: it answers something else", ErrNoAgent)
+	}
 	if err == nil {
 		return *got.Status, nil
 	}

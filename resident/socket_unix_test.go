@@ -3,6 +3,7 @@
 package resident
 
 import (
+	"bufio"
 	"errors"
 	"net"
 	"os"
@@ -168,4 +169,38 @@ func TestAnotherUser(t *testing.T) {
 	}
 	in.Close()
 	c.Wait()
+}
+
+// An agent whose answer is of another kind does not answer, and one that holds
+// nobody's place is none.
+func TestStatusOfSomethingElse(t *testing.T) {
+	h := newHome(t, t.TempDir())
+	l, err := listen(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			bufio.NewReader(c).ReadString('\n')
+			c.Write([]byte(`{"v":1,"stopping":true}` + "\n"))
+			c.Close()
+		}
+	}()
+	if _, err := AskStatus(t.Context(), h); !errors.Is(err, ErrNoAgent) {
+		t.Errorf("nobody has the place: %v", err)
+	}
+	unlock, err := h.Sole(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	hangs := new(HangsError)
+	if _, err := AskStatus(t.Context(), h); !errors.As(err, &hangs) || hangs.Stays {
+		t.Errorf("somebody has it: %v", err)
+	}
 }
