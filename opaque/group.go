@@ -8,7 +8,7 @@ import (
 // The group of RFC 9496. What is done with secrets here takes the same time
 // whatever they are.
 
-// element is one of the group; nil is none.
+// element is one of the group.
 type element struct{ point curve.RistrettoPoint }
 
 // number is what elements are multiplied by.

@@ -71,6 +71,7 @@ func FuzzGroup(f *testing.F) {
 	})
 }
 
+// The seeds of FuzzGroup are edges; these are what comes.
 func TestGroup(t *testing.T) {
 	for range 300 {
 		point, factor := randomBytes(64), randomBytes(64)
