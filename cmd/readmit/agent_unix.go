@@ -127,7 +127,7 @@ func (m managed) uninstall() error {
 		return nil
 	}
 	for _, f := range []string{m.link, m.file} {
-		if err := os.Remove(f); f != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(failed, err)
 		}
 	}
