@@ -55,7 +55,11 @@ const (
 	// enrolled devices pass them by; each more would be one more that an owner's
 	// message has to take turns with.
 	strangersAtOnce = 8
-	// strangersWaiting is how many wait for that; the next one is told to slow
+	// patience is how long an attempt waits for one of these places before it is
+	// asked whose it is, which takes the store a read: most are free again after
+	// a commit, and it is all that strangers can make an owner wait for one.
+	patience = 2 * time.Millisecond
+	// strangersWaiting is how many wait for a place; the next one is told to slow
 	// down before anything of it was checked.
 	strangersWaiting = 4096
 )
@@ -405,7 +409,7 @@ func with(c gate.Caller, name string, in api.Client) gate.Caller {
 	return c
 }
 
-// enter lets an attempt into the lane. Only where the lane is full does it
+// enter lets an attempt into the lane. Only where the lane stays full does it
 // matter whose attempt it is: enrolled devices pass by, strangers wait.
 func (s *Server) enter(ctx context.Context, identifier string, by store.Thumbprint) (leave func(), err error) {
 	leave = func() { <-s.lane }
@@ -413,6 +417,13 @@ func (s *Server) enter(ctx context.Context, identifier string, by store.Thumbpri
 	case s.lane <- struct{}{}:
 		return leave, nil
 	default:
+	}
+	soon := time.NewTimer(patience)
+	defer soon.Stop()
+	select {
+	case s.lane <- struct{}{}:
+		return leave, nil
+	case <-soon.C:
 	}
 	enrolled, err := s.signIn.Enrolled(ctx, identifier, by)
 	if err != nil {
