@@ -14,7 +14,7 @@ import (
 )
 
 // Whatever was written, taken back or failed: what the writer remembers of
-// accounts and devices is what a reader reads.
+// accounts, devices and counters is what a reader reads.
 func TestMemoryIsWhatIsWritten(t *testing.T) {
 	f := &faults{}
 	s := openIn(t, t.TempDir(), f)
@@ -36,6 +36,7 @@ func TestMemoryIsWhatIsWritten(t *testing.T) {
 			for d := range devices {
 				note(tx.Device(account(a), thumbprint(d)))
 			}
+			note(tx.Strangers(store.Lane(a)))
 		}
 		return all
 	}
@@ -59,6 +60,8 @@ func TestMemoryIsWhatIsWritten(t *testing.T) {
 		case 6:
 			own := lockout.State{Failed: n, OpenUntil: at, LockedUntil: at, LastFailure: at}
 			return tx.SaveDeviceHot(account(a), device(d), store.DeviceHot{Own: own, LastSeen: at, Skew: time.Duration(n)})
+		case 7:
+			return tx.SaveStrangers(store.Lane(a), lockout.State{Failed: n, Open: n, Locks: n, OpenUntil: at, LockedUntil: at, LastFailure: at})
 		}
 		_, err := tx.Find(key(a), store.StandKey(key(a)))
 		look(tx)
@@ -92,7 +95,7 @@ func TestMemoryIsWhatIsWritten(t *testing.T) {
 	}
 	draw := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) change {
 		return change{
-			rapid.IntRange(0, 7).Draw(t, "what"), rapid.IntRange(0, accounts-1).Draw(t, "account"),
+			rapid.IntRange(0, 8).Draw(t, "what"), rapid.IntRange(0, accounts-1).Draw(t, "account"),
 			rapid.IntRange(0, devices-1).Draw(t, "device"), rapid.IntRange(1, 1e6).Draw(t, "value"),
 		}
 	}), 1, 6)
@@ -107,9 +110,9 @@ func TestMemoryIsWhatIsWritten(t *testing.T) {
 		}
 	})
 
-	run([]change{{0, 0, 0, 1}, {4, 0, 0, 1}, {7, 0, 0, 0}}, nil)
+	run([]change{{0, 0, 0, 1}, {4, 0, 0, 1}, {8, 0, 0, 0}}, nil)
 	f.commit.Store(true)
-	if run([]change{{3, 0, 0, 77}, {6, 0, 0, 77}}, nil) == nil {
+	if run([]change{{3, 0, 0, 77}, {6, 0, 0, 77}, {7, 0, 0, 77}}, nil) == nil {
 		t.Fatal("the commit did not fail")
 	}
 	f.commit.Store(false)

@@ -4,19 +4,22 @@ import (
 	"slices"
 	"time"
 
+	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/store"
 )
 
-// Memory is what has been read and written of accounts and their devices by the
-// one connection that writes a database: the last message of a sign-in needs
-// what the first has read. It holds only while nobody else writes, and is to be
-// emptied whenever anything is taken back. The zero value is empty; a nil one
-// remembers nothing.
+// Memory is what has been read and written of accounts, their devices and the
+// counters of strangers by the one connection that writes a database: the last
+// message of a sign-in needs what the first has read. It holds only while nobody
+// else writes, and is to be emptied whenever anything is taken back. The zero
+// value is empty; a nil one remembers nothing.
 //
-// Only what was found is remembered, and Find always reads: whether there is an
-// account makes no difference to what is read and what is not.
+// Find always reads, and the accounts' ghosts are remembered as accounts are:
+// whether there is an account makes no difference to what is read and what is
+// not.
 type Memory struct {
 	accounts map[store.ID]*known
+	lanes    map[store.Lane]lockout.State
 }
 
 // known is what is remembered of one account.
@@ -24,20 +27,25 @@ type known struct {
 	subject store.Subject
 	has     bool // subject is remembered, not only devices
 	devices []store.Device
+	absent  []store.Thumbprint // keys that are no device's
 }
 
 const (
-	// memoryMost is how many accounts are remembered, at some 2 KB each, until all
-	// are forgotten: many more than attempts can be open at once.
+	// memoryMost is how many accounts are remembered, at some 2 KB each, and how
+	// many counters, until all are forgotten: many more than attempts can be open
+	// at once.
 	memoryMost = 2048
-	// memoryDevices is how many devices of an account are.
+	// memoryDevices and memoryAbsent are how many of an account are: those that
+	// were looked for last.
 	memoryDevices = 4
+	memoryAbsent  = 16
 )
 
 // Forget empties it.
 func (m *Memory) Forget() {
 	if m != nil {
 		clear(m.accounts)
+		clear(m.lanes)
 	}
 }
 
@@ -78,9 +86,41 @@ func (m *Memory) keepSubject(s store.Subject) {
 }
 
 func (m *Memory) keepDevice(d store.Device) {
-	if k := m.put(d.Account); k != nil && len(k.devices) < memoryDevices {
-		k.devices = append(k.devices, d)
+	if k := m.put(d.Account); k != nil {
+		k.devices = append(last(k.devices, memoryDevices-1), d)
 	}
+}
+
+// keepAbsent: there is no device with this key.
+func (m *Memory) keepAbsent(account store.ID, key store.Thumbprint) {
+	if k := m.put(account); k != nil {
+		k.absent = append(last(k.absent, memoryAbsent-1), key)
+	}
+}
+
+func last[T any](list []T, most int) []T { return list[max(0, len(list)-most):] }
+
+func (m *Memory) isAbsent(account store.ID, key store.Thumbprint) bool {
+	k := m.of(account)
+	return k != nil && slices.Contains(k.absent, key)
+}
+
+func (m *Memory) lane(l store.Lane) (lockout.State, bool) {
+	if m == nil {
+		return lockout.State{}, false
+	}
+	s, ok := m.lanes[l]
+	return s, ok
+}
+
+func (m *Memory) keepLane(l store.Lane, s lockout.State) {
+	if m == nil {
+		return
+	}
+	if m.lanes == nil || len(m.lanes) >= memoryMost {
+		m.lanes = map[store.Lane]lockout.State{}
+	}
+	m.lanes[l] = s
 }
 
 func (m *Memory) subject(id store.ID) (store.Subject, bool) {
@@ -114,12 +154,18 @@ func (m *Memory) savedDevice(account, id store.ID, h store.DeviceHot) {
 	if k == nil {
 		return
 	}
-	for _, t := range []*time.Time{&h.Own.OpenUntil, &h.Own.LockedUntil, &h.Own.LastFailure, &h.LastSeen} {
-		*t = instant(micros(*t))
-	}
+	h.Own, h.LastSeen = kept(h.Own), instant(micros(h.LastSeen))
 	for i := range k.devices {
 		if k.devices[i].ID == id {
 			k.devices[i].Hot = h
 		}
 	}
+}
+
+// kept is a counter as it is read again.
+func kept(c lockout.State) lockout.State {
+	for _, t := range []*time.Time{&c.OpenUntil, &c.LockedUntil, &c.LastFailure} {
+		*t = instant(micros(*t))
+	}
+	return c
 }

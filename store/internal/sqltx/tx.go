@@ -202,6 +202,9 @@ func (t *Tx) SaveSubjectHot(id store.ID, h store.SubjectHot) error {
 }
 
 func (t *Tx) Strangers(lane store.Lane) (lockout.State, error) {
+	if s, ok := t.Memory.lane(lane); ok {
+		return s, nil
+	}
 	r, err := t.q.FindLane(none, int64(lane))
 	if errors.Is(err, sql.ErrNoRows) {
 		return lockout.State{}, nil
@@ -212,10 +215,14 @@ func (t *Tx) Strangers(lane store.Lane) (lockout.State, error) {
 }
 
 func (t *Tx) SaveStrangers(lane store.Lane, c lockout.State) error {
-	return t.did(t.q.SaveLane(none, rows.SaveLaneParams{
+	err := t.did(t.q.SaveLane(none, rows.SaveLaneParams{
 		Lane: int64(lane), Failed: int64(c.Failed), Open: int64(c.Open), Locks: int64(c.Locks),
 		OpenUntil: micros(c.OpenUntil), LockedUntil: micros(c.LockedUntil), LastFailure: micros(c.LastFailure),
 	}))
+	if err == nil {
+		t.Memory.keepLane(lane, kept(c))
+	}
+	return err
 }
 
 func device(r rows.Device) store.Device {
@@ -233,10 +240,16 @@ func (t *Tx) Device(account store.ID, key store.Thumbprint) (store.Device, error
 	if d, ok := t.Memory.device(account, key); ok {
 		return d, nil
 	}
+	if t.Memory.isAbsent(account, key) {
+		return store.Device{}, store.ErrNotFound
+	}
 	r, err := t.q.Device(none, rows.DeviceParams{Account: account[:], Thumbprint: key[:]})
 	d, err := single(r, err, t, device)
-	if err == nil {
+	switch {
+	case err == nil:
 		t.Memory.keepDevice(d)
+	case errors.Is(err, store.ErrNotFound):
+		t.Memory.keepAbsent(account, key)
 	}
 	return d, err
 }
