@@ -116,7 +116,7 @@ var ofAccount = map[Code]Audience{
 func Disclose(c Code, evidence []Fact, to Audience) Code {
 	r, ok := Lookup(c)
 	least := r.Audience
-	if slices.ContainsFunc(evidence, func(f Fact) bool { return f.seen == ByServer && f.shows(r) }) {
+	if slices.ContainsFunc(evidence, func(f Fact) bool { return f.seen == ByServer && f.shows(&r) }) {
 		least = max(least, ofAccount[c])
 	}
 	if !ok || to < least {

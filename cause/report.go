@@ -22,15 +22,16 @@ type Report struct {
 // their consequences, and the consequences of those; what is left is in the
 // table's order, the likeliest first.
 func Find(facts []Fact) []Finding {
-	var held []Row
-	for _, r := range table {
+	var held []*Row
+	for i := range table {
+		r := &table[i]
 		if r.Proof != "" && slices.ContainsFunc(facts, func(f Fact) bool { return f.shows(r) }) {
 			held = append(held, r)
 		}
 	}
 	var found []Finding
 	for _, r := range held {
-		if slices.ContainsFunc(held, func(root Row) bool { return hides(root.Code, r) }) {
+		if slices.ContainsFunc(held, func(root *Row) bool { return hides(root.Code, r) }) {
 			continue
 		}
 		f := Finding{Cause: r.Code, Title: r.Title, Evidence: []Fact{}, Remedies: r.Remedies}
@@ -46,7 +47,7 @@ func Find(facts []Fact) []Finding {
 
 // shows reports whether the fact is the failed check that proves the row, or
 // one that stands in for it (see alsoProof).
-func (f Fact) shows(r Row) bool {
+func (f Fact) shows(r *Row) bool {
 	return f.want != f.got && (f.check == r.Proof || slices.Contains(alsoProof[r.Code], f.check))
 }
 
@@ -61,12 +62,12 @@ var alsoProof = map[Code][]Check{
 }
 
 // hides reports whether root hides row, directly or through others.
-func hides(root Code, row Row) bool {
+func hides(root Code, row *Row) bool {
 	for _, h := range row.HiddenBy {
 		if h == root {
 			return true
 		}
-		if next, ok := Lookup(h); ok && hides(root, next) {
+		if next, ok := Lookup(h); ok && hides(root, &next) {
 			return true
 		}
 	}

@@ -1,6 +1,9 @@
 package opaque
 
-import "crypto/subtle"
+import (
+	"crypto/sha512"
+	"crypto/subtle"
+)
 
 // Server holds a server's long-lived keys. It is safe for concurrent use.
 type Server struct {
@@ -122,11 +125,13 @@ func (s *Server) login(record, ke1, credentialID []byte, id identities, maskingN
 	response := concat(evaluated.bytes(), maskingNonce, masked)
 
 	secret, share := deriveDH(shareSeed)
-	p := preamble(id, ke1, response, serverNonce, share)
-	preambleHash := hash(p)
+	transcript := sha512.New()
+	transcript.Write(preamble(id, ke1, response, serverNonce, share))
+	preambleHash := transcript.Sum(nil)
 	k := deriveKeys(mult(secret, clientShare), mult(s.private, clientShare), mult(secret, client), preambleHash)
 	serverMAC := mac(k.serverMAC, preambleHash)
-	copy(out.ClientMAC[:], mac(k.clientMAC, hash(p, serverMAC)))
+	transcript.Write(serverMAC)
+	copy(out.ClientMAC[:], mac(k.clientMAC, transcript.Sum(nil)))
 	copy(out.SessionKey[:], k.session)
 	return concat(response, serverNonce, share, serverMAC), out, nil
 }

@@ -57,6 +57,13 @@ type tokens struct {
 // tokenType is what an access token says it is (RFC 9068 §2.1).
 const tokenType = "at+jwt"
 
+// tokenHeader is the JOSE header of an access token (RFC 7515 §4).
+type tokenHeader struct {
+	Algorithm string `json:"alg"`
+	Key       string `json:"kid"`
+	Type      string `json:"typ"`
+}
+
 // generation is how many tokens one generation of the memory holds: with two
 // of some 500 bytes each, at most 4 MB.
 const generation = 4096
@@ -84,7 +91,7 @@ func (s *Service) Issue(a Actor, audience string) (string, time.Duration, error)
 func (t *tokens) sign(c Claims) (string, error) {
 	all := t.keys.Signing()
 	key := all[len(all)-1]
-	header, err := json.Marshal(map[string]string{"alg": string(jose.ES256), "kid": key.ID, "typ": tokenType})
+	header, err := json.Marshal(tokenHeader{string(jose.ES256), key.ID, tokenType})
 	if err != nil {
 		return "", err
 	}
