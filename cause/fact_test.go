@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -164,6 +165,29 @@ func TestFactErrorsAreMute(t *testing.T) {
 	}
 }
 
+// What is not exactly as it was written is no fact, and its error is mute.
+func TestBinaryFactIsExact(t *testing.T) {
+	fact := Note(CheckOwnDeviceName, Value{}, Name("laptop"), ByServer)
+	b, err := fact.AppendBinary([]byte("before"))
+	if err != nil || string(b[:6]) != "before" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	b = b[6:]
+	var got Fact
+	if err := got.UnmarshalBinary(b); err != nil || got != fact {
+		t.Fatalf("came back as %+v, %v", got, err)
+	}
+	long := bytes.Replace(b, []byte("\x00\x06laptop"), []byte("\xff\xfflaptop"), 1)
+	free := bytes.Replace(b, []byte("\x00\x06laptop"), []byte("\x00\x0a<zqsecret>"), 1)
+	other := bytes.Replace(b, []byte(ByServer), []byte("zqsecr"), 1)
+	for _, in := range [][]byte{nil, {0}, b[:len(b)-1], append(bytes.Clone(b), 0), long, free, other} {
+		var f Fact
+		if err := f.UnmarshalBinary(in); !errors.Is(err, ErrFact) || strings.Contains(err.Error(), "zqsecr") || f != (Fact{}) {
+			t.Errorf("%q: %+v, %v", in, f, err)
+		}
+	}
+}
+
 func FuzzFact(f *testing.F) {
 	for c := range checks {
 		s := checks[c]
@@ -176,9 +200,15 @@ func FuzzFact(f *testing.F) {
 	f.Add([]byte(`{"check":"device-key","want":"0102030405060708","got":"","seen":"device"}`))
 	f.Add([]byte(`{"check":"prompt-device","got":"laptop","seen":"server"}`))
 	f.Add([]byte(`{"check":"session-idle","want":"720h0m0s","got":"721h0m0s","seen":"server"}`))
+	for _, fact := range []Fact{
+		Note(CheckPassword, Word("proved"), Word("not-proved"), ByServer), Note(CheckOwnDeviceName, Value{}, Name("laptop"), ByServer),
+	} {
+		b, _ := fact.AppendBinary(nil)
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var a Fact
-		if json.Unmarshal(in, &a) != nil {
+		if json.Unmarshal(in, &a) != nil && a.UnmarshalBinary(in) != nil {
 			return
 		}
 		s := checks[a.check]
@@ -200,6 +230,16 @@ func FuzzFact(f *testing.F) {
 		var b Fact
 		if err := json.Unmarshal(out, &b); err != nil || a != b {
 			t.Fatalf("%s came back as %+v, %v", out, b, err)
+		}
+		out, err = a.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.UnmarshalBinary(out); err != nil || a != b {
+			t.Fatalf("%q came back as %+v, %v", out, b, err)
+		}
+		if err := b.UnmarshalBinary(append(out, 0)); !errors.Is(err, ErrFact) {
+			t.Fatalf("with more behind it: %v", err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,23 +85,23 @@ func TestOneAnswer(t *testing.T) {
 	wantCode(t, "remove", keeper.call(api.PathRemoveDevice, api.SignedID{Session: keeper.in.Session, ID: former.in.Device[:8]}, nil), 0)
 
 	for _, purpose := range []string{api.ForSignIn, api.ForPassword} {
-		want := both(t, stranger, "nobody@example.org", purpose)
-		for what, f := range map[string]func() [2]string{
-			"wrong password":           func() [2]string { return both(t, stranger, jane, purpose) },
-			"long identifier":          func() [2]string { return both(t, stranger, long, purpose) },
-			"locked by strangers":      func() [2]string { return both(t, stranger, locked, purpose) },
-			"unknown and locked":       func() [2]string { return both(t, stranger, "locked-and-nobody@example.org", purpose) },
-			"disabled":                 func() [2]string { return both(t, stranger, disabled, purpose) },
-			"removed device":           func() [2]string { return both(t, former, "former@example.org", purpose) },
-			"enrolled for another one": func() [2]string { return both(t, keeper, jane, purpose) },
-			"not an address":           func() [2]string { return both(t, stranger, "hunter2", purpose) },
-			"nothing":                  func() [2]string { return both(t, stranger, "", purpose) },
-			"name in many bytes": func() [2]string {
-				m := w.machine("𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀𐐀")
-				return both(t, m, disabled, purpose)
-			},
+		for what, x := range map[string]struct {
+			by *machine // what it says of itself, and how long that is, is nothing it does not know
+			at string
+		}{
+			"wrong password":           {stranger, jane},
+			"long identifier":          {stranger, long},
+			"locked by strangers":      {stranger, locked},
+			"unknown and locked":       {stranger, "locked-and-nobody@example.org"},
+			"disabled":                 {stranger, disabled},
+			"removed device":           {former, "former@example.org"},
+			"enrolled for another one": {keeper, jane},
+			"not an address":           {stranger, "hunter2"},
+			"nothing":                  {stranger, ""},
+			"name in many bytes":       {w.machine(strings.Repeat("𐐀", 40)), disabled},
 		} {
-			if got := f(); got != want {
+			want := both(t, x.by, "nobody@example.org", purpose)
+			if got := both(t, x.by, x.at, purpose); got != want {
 				t.Errorf("%s, %s: the answers are\n%s\n%s\nfor an unknown account\n%s\n%s", purpose, what, got[0], got[1], want[0], want[1])
 			}
 		}
@@ -113,6 +114,34 @@ func TestOneAnswer(t *testing.T) {
 	for _, account := range []string{jane, locked, disabled} {
 		if got := both(t, old, account, api.ForSignIn); got != want {
 			t.Errorf("clock off at %s:\n%s\nat an unknown account\n%s", account, got[0], want[0])
+		}
+	}
+}
+
+// An attempt goes on at another node, and where a node of the version before
+// may be beside it, its state is as that one reads it.
+func TestAttemptGoesOnAtAnotherNode(t *testing.T) {
+	alone := newWorld(t)
+	laptop := alone.enrolled(jane, "laptop")
+	shared := alone.beside()
+	shared.stretches = alone.stretches
+	for what, way := range map[string]struct {
+		from, to *world
+		json     bool
+	}{
+		"from the one alone": {alone, shared, false}, "to the one alone": {shared, alone, true},
+	} {
+		laptop.w = way.from
+		try, p := laptop.start(jane, password)
+		wantCode(t, what, p, 0)
+		if n := len(try.started.State); (n > 2000) != way.json {
+			t.Errorf("%s: a state of %d octets", what, n)
+		}
+		laptop.w = way.to
+		out, p := try.finish()
+		wantCode(t, what, p, 0)
+		if out.SignedIn == nil {
+			t.Errorf("%s: %+v", what, out)
 		}
 	}
 }

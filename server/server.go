@@ -137,7 +137,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	o.Store = tail.Follow(o.Store)
 	sessions := session.New(o.Store, o.Gate, o.Keys, o.URL)
 	sessions.Follow(tail)
-	in := &signin.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, Sessions: sessions}
+	in := &signin.Service{Store: o.Store, Gate: o.Gate, Keys: o.Keys, OPAQUE: op, Sessions: sessions, Shared: o.Shared}
 	m := newMetrics()
 	outbox := &message.Outbox{Store: o.Store, Keys: o.Keys, Now: o.Gate.Now, URL: o.URL, Senders: o.Senders, Log: o.Log, Observed: m.message}
 	m.waiting(outbox)

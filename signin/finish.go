@@ -94,12 +94,9 @@ func (s *Service) open(label string, sealed []byte, v any) error {
 // The message is not signed by the device's key: KE3 is a MAC that only who
 // sent KE1 can make, KE1 was signed, and what comes of it is bound to that key.
 func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller) (Finished, *gate.Refusal, error) {
-	var st state
-	if err := s.open(stateLabel, sealed, &st); err != nil {
+	st, err := s.openState(sealed)
+	if err != nil {
 		return Finished{}, nil, err
-	}
-	if len(st.Expected) != opaque.KE3Size {
-		return Finished{}, nil, ErrForm
 	}
 	if s.Gate.Now().Sub(st.Begun) > AttemptLife {
 		return Finished{}, nil, ErrOver
@@ -108,7 +105,7 @@ func (s *Service) Finish(ctx context.Context, sealed, ke3 []byte, c gate.Caller)
 	former := len(st.Former) == opaque.KE3Size && opaque.Expected{ClientMAC: [opaque.KE3Size]byte(st.Former)}.Verify(ke3)
 	var out Finished
 	var content incident.Content
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
 		out = Finished{}
 		var err error
 		content, err = s.settle(tx, st, proved, former, c, &out)

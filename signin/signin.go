@@ -67,6 +67,7 @@ type Service struct {
 	OPAQUE   *opaque.Server
 	Sessions Sessions
 	Notices  Notices // may be nil
+	Shared   bool    // the store, with nodes that may be of the version before
 }
 
 // Notices tells an account's addresses what happened; package message does.
@@ -117,34 +118,6 @@ const (
 	strangers way = iota // a key that is not enrolled
 	ownDevice            // an enrolled device
 	withPass             // a new device with a pass of the owner's
-)
-
-// state travels sealed with the client between the two messages, so that an
-// attempt that is never finished costs no row.
-type state struct {
-	Account  store.ID         `json:"account"`
-	Attempt  store.ID         `json:"attempt"`
-	Lane     store.Lane       `json:"lane"`
-	Ring     store.Ring       `json:"ring"`
-	Seq      int64            `json:"seq"`
-	Key      store.Thumbprint `json:"key"`
-	Way      way              `json:"way"`
-	Pass     []byte           `json:"pass,omitempty"` // its hash
-	Real     bool             `json:"real"`
-	Counted  bool             `json:"counted"` // a counter allowed it and waits for its outcome
-	Purpose  string           `json:"purpose"`
-	Begun    time.Time        `json:"begun"`
-	Expected []byte           `json:"expected"` // the client's MAC
-	Former   []byte           `json:"former"`   // the proof that it was the former password
-	Facts    []cause.Fact     `json:"facts"`
-	Shown    string           `json:"shown"`
-	Name     string           `json:"name"`
-	System   string           `json:"system"`
-}
-
-const (
-	stateLabel = "sign-in state"
-	stateSize  = 2048
 )
 
 // NewID makes a random ID.
@@ -214,7 +187,7 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 		return Started{}, nil, err
 	}
 	st.Former = proof[:]
-	sealed, err := s.seal(stateLabel, st, stateSize)
+	sealed, err := s.sealState(st)
 	return Started{KE2: ke2, Former: offer, Stretch: account.Stretch, State: sealed}, nil, err
 }
 

@@ -1,9 +1,9 @@
 package signin
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -27,13 +27,20 @@ func TestStateFits(t *testing.T) {
 	}
 	limited := lockout.State{Failed: 1 << 30}
 	facts = append(facts, deviceLocked(long, limited, lockout.Decision{Until: now})...)
-	b, err := json.Marshal(state{
+	st := state{
 		Purpose: ToChangePassword, Begun: now, Seq: 1 << 60, Ring: store.RingDevices, Pass: make([]byte, 32), Expected: make([]byte, 64), Former: make([]byte, 64),
 		Facts: facts, Shown: long, Name: long, System: long + " 4294967295.4294967295.4294967295.4294967295",
-	})
-	t.Log(len(b), len(long))
-	if err != nil || len(b) > stateSize {
-		t.Errorf("%d bytes, %d at most; %v", len(b), stateSize, err)
+	}
+	for _, shared := range []bool{false, true} {
+		s := &Service{Keys: ring(t), Shared: shared}
+		sealed, err := s.sealState(st)
+		if err != nil {
+			t.Errorf("shared %t: %v", shared, err)
+			continue
+		}
+		if back, err := s.openState(sealed); err != nil || !reflect.DeepEqual(back, st) {
+			t.Errorf("shared %t: it came back as %+v, %v", shared, back, err)
+		}
 	}
 }
 
