@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -59,6 +60,9 @@ keys of the configuration file (docs/operations.md).`,
 			now, err := clock(e)
 			if err != nil {
 				return usageError{err}
+			}
+			if e.stdin == os.Stdin { // a test that runs this within itself has its own
+				settle()
 			}
 			return serve(cmd.Context(), config, now, e.stderr)
 		},
