@@ -14,6 +14,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/lockout"
 	"readmit.dev/readmit/opaque"
+	"readmit.dev/readmit/store"
 )
 
 // shape is what of an answer a stranger can compare: everything but the values
@@ -228,4 +229,44 @@ func TestReplayedMessageDoesNothing(t *testing.T) {
 	r = laptop.sign(api.PathToken, body)
 	w.restart()
 	wantCode(t, "a message for the server before the restart", w.serve(w.public, r).problem(t), api.StaleProof)
+}
+
+// A line of the ledger that grows when its attempt is closed may make the store
+// divide a page: whose account has a full ledger would show in the time.
+func TestClosingMakesNoLineLonger(t *testing.T) {
+	w := newWorld(t)
+	const locked, disabled = "locked@example.org", "disabled@example.org"
+	for _, account := range []string{jane, locked, disabled} {
+		wantCode(t, "sign-up", w.machine("first").signUp(account, password), 0)
+	}
+	w.act(api.AdminDisable, disabled)
+	stranger := w.machine(strings.Repeat("𐐀", 40))
+	for range lockout.FailedLimit {
+		stranger.fail(locked)
+	}
+	for _, account := range []string{jane, locked, disabled, "nobody@example.org"} {
+		line := func() (last store.Entry) {
+			must(t, w.store.View(t.Context(), func(tx store.Tx) error {
+				a, err := tx.Find(w.keys.Lookup(account), store.StandKey(w.keys.Lookup(account)))
+				if err != nil {
+					return err
+				}
+				last, err = tx.Entry(a.ID, store.RingStrangers, a.Hot.Seq[store.RingStrangers])
+				return err
+			}))
+			return last
+		}
+		try, p := stranger.start(account, "a wrong one")
+		wantCode(t, account, p, 0)
+		begun := line()
+		_, p = try.finishWith(opaque.DecoyKE3())
+		wantCode(t, account, p, api.Failed)
+		closed := line()
+		if !begun.Open || closed.Open || begun.ID != closed.ID {
+			t.Fatalf("%s: not the line of this attempt: %+v, %+v", account, begun, closed)
+		}
+		if len(closed.Detail) > len(begun.Detail) {
+			t.Errorf("%s: a line of %d octets became one of %d", account, len(begun.Detail), len(closed.Detail))
+		}
+	}
 }

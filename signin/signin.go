@@ -20,6 +20,7 @@
 package signin
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -273,7 +274,24 @@ func (s *Service) admit(tx store.Tx, account store.Subject, st *state, c gate.Ca
 	if len(public) > 0 {
 		content.Outcome = incident.Refused
 	}
-	return content, tx.Append(content.Entry(st.Ring, st.Seq))
+	line := content.Entry(st.Ring, st.Seq)
+	if st.Way == strangers {
+		line.Detail = withRoom(line.Detail)
+	}
+	return content, tx.Append(line)
+}
+
+// room is by how much the line of a stranger's attempt may become longer when
+// it is closed: by the two facts that one can add, and some.
+const room = 200
+
+// withRoom makes a line as long when it is begun as it will be when it is
+// closed: spaces behind JSON are none of it. A line that grows makes the store
+// divide a page now and then, and an account's grows by more than a stand-in's.
+// Without it a last message told the two apart with a chance of 0.478 where
+// people had signed in before; with it, 0.493.
+func withRoom(detail []byte) []byte {
+	return append(detail, bytes.Repeat([]byte{' '}, room)...)
 }
 
 // enrolled finds the device of a key, if it is enrolled for the account now.
