@@ -54,6 +54,9 @@ export function hints(identifier, identifierLine, password, passwordLine) {
   });
   password.addEventListener("keyup", caps);
   password.addEventListener("input", tell);
-  password.form?.addEventListener("reset", () => setTimeout(() => { found.caps = found.layout = false; tell(); })); // once it is empty
+  password.form?.addEventListener("reset", () => {
+    found.caps = found.layout = false; // now: what is typed into a dialog that opens may come before the line
+    setTimeout(tell); // once it is empty
+  });
   password.addEventListener("blur", () => { found.caps = false; tell(); });
 }
