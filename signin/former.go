@@ -33,7 +33,7 @@ func (s *Service) KeepFormer(tx store.Tx, account store.Subject, replaced time.T
 // guess is counted and might succeed. For all others the offer is a stand-in.
 // That a row is read for some only shows to those who know their key is enrolled.
 func (s *Service) former(tx store.Tx, account store.Subject, st state) (store.Former, error) {
-	if st.Way != ownDevice || !st.Real || !st.Counted || account.PasswordChanged.IsZero() {
+	if st.Way != ownDevice || !st.Real || !st.Counted {
 		return store.Former{}, nil
 	}
 	f, err := tx.Former(account.ID)

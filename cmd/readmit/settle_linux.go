@@ -17,14 +17,14 @@ const slack = time.Millisecond
 const settled = "READMIT_SETTLED"
 
 // settle executes the program once more, with coarser timers, where it has one
-// processor alone. The Go runtime's monitor is to take that from a system call
-// that blocks it, and sleeps 20 µs, and the kernel's slack, for as long as it
-// had to. With a commit every three milliseconds it always has to: it wakes up
-// to 2,500 times a second to take the processor from an fsync, during which
-// there is nothing else to do. That costs a tenth of the sign-ins (decision
-// 30). Coarser timers let it look less often. But its thread is there before
-// this program's first line, and the slack of a thread is its own, or what was
-// set before exec (prctl(2), PR_SET_TIMERSLACK).
+// processor alone. The Go runtime's monitor takes the processor from a system
+// call that blocks, and as long as it has had to, it looks again after 20 µs and
+// the kernel's slack. With a commit every three milliseconds it always has to:
+// it wakes up to 2,500 times a second, for fsyncs during which there is nothing
+// else to do, and a tenth of the sign-ins is lost (decision 30). Coarser timers
+// let it look less often. But its thread is there before this program's first
+// line, and the slack of a thread is its own, or what was set before exec
+// (prctl(2), PR_SET_TIMERSLACK).
 //
 // What fails here is left as it is: the server is slower, and as right.
 func settle() {
