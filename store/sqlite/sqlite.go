@@ -35,6 +35,7 @@ type Store struct {
 	lock    *dirLock
 	readers chan *conn
 	jobs    chan *job
+	turn    *turn
 	writer  *conn         // the writer's alone until done is closed; nil while the disk fails
 	closing chan struct{} // closed when Close begins
 	done    chan struct{} // closed when the writer has stopped
@@ -74,6 +75,10 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	s.probe <- probed{}
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, err
+	}
+	if s.turn, err = newTurn(); err != nil {
+		s.lock.release()
+		return nil, unavailable(err)
 	}
 	defer func() {
 		if err != nil {
@@ -192,6 +197,7 @@ func (s *Store) release() error {
 	if s.writer != nil {
 		err = errors.Join(err, s.writer.close())
 	}
+	s.turn.close()
 	s.lock.release()
 	return err
 }
