@@ -201,7 +201,7 @@ func (s *Service) SignUp(ctx context.Context, typed, invitation string, record [
 		if err := tx.AddDevice(d); err != nil {
 			return err
 		}
-		if n, err = s.Sessions.Begin(tx, a, d, signin.NewAttempt(now)); err != nil {
+		if n, err = s.Sessions.Begin(tx, a, d, signin.NewID()); err != nil {
 			return err
 		}
 		added := a

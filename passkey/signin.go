@@ -34,7 +34,7 @@ func (s *Service) StartEnter(ctx context.Context, c gate.Caller) (Begun, *gate.R
 	if !s.Possible() {
 		return Begun{}, nil, ErrName
 	}
-	id := signin.NewAttempt(s.Gate.Now())
+	id := signin.NewID()
 	if facts := s.Gate.Public(c, true); len(facts) > 0 {
 		content := incident.Content{
 			Attempt: id, At: s.Gate.Now(), What: what, Outcome: incident.Refused, Facts: facts,

@@ -128,14 +128,19 @@ func NewID() (id store.ID) {
 	return id
 }
 
-// NewAttempt makes the ID of an attempt that begins now, which is also that of
-// the session it leads to: the millisecond, and 80 random bits, in the order of
-// RFC 9562 §5.7. Sessions are kept in the order of their IDs, so those that
-// begin together lie together, and one page is written for several.
-func NewAttempt(now time.Time) store.ID {
+// newAttempt makes the ID of an attempt, which is also that of the session it
+// leads to: the millisecond in which it begins, and 80 random bits, in the order
+// of RFC 9562 §5.7. Sessions are kept in the order of their IDs, so those that
+// begin together lie together, and one page is written for several. On a shared
+// store all of it is random: there, changes of pages that others read are run
+// again.
+func (s *Service) newAttempt() store.ID {
 	id := NewID()
+	if s.Shared {
+		return id
+	}
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	binary.BigEndian.PutUint64(ms[:], uint64(s.Gate.Now().UnixMilli()))
 	copy(id[:6], ms[2:])
 	return id
 }
@@ -149,7 +154,7 @@ func (s *Service) Start(ctx context.Context, in Start) (Started, *gate.Refusal, 
 	key := s.Keys.Lookup(identifier.Normalise(in.Identifier))
 	public := s.Gate.Public(in.Caller, true)
 	st := state{
-		Attempt: NewAttempt(s.Gate.Now()), Lane: store.LaneOf(key), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
+		Attempt: s.newAttempt(), Lane: store.LaneOf(key), Key: in.Caller.Key, Purpose: in.Purpose, Begun: s.Gate.Now(),
 		Shown: in.Caller.Shown, Name: in.Caller.Name, System: in.Caller.Client.System + " " + in.Caller.Client.SystemVersion.String(),
 	}
 	if in.Pass != "" {

@@ -32,7 +32,8 @@ var (
 	ErrNewer = errors.New("data written by a newer version")
 )
 
-// ID names an account, a device, a session or an attempt: 128 random bits.
+// ID names an account, a device, a session or an attempt: 128 random bits,
+// of which the first 48 may be a time (package signin).
 type ID [16]byte
 
 // IsZero reports whether no ID was given.

@@ -394,7 +394,7 @@ func (l *lines) Begin(name string) {
 
 func (l *lines) End(name string, facts []cause.Fact, saw string) {
 	mark := "ok  "
-	if len(facts) > 0 {
+	if len(facts) > 0 || saw == "refused" { // of a refusal nothing may be told
 		mark = "BAD "
 	} else if strings.HasPrefix(saw, "left out") || saw == "" || strings.HasPrefix(saw, "cannot tell") {
 		mark = "-   "

@@ -61,12 +61,47 @@ func TestTurnIsGivenToWhoeverHasAMessage(t *testing.T) {
 	<-read
 }
 
-// TestTurnEnds: closing it lets go of who would wait for one.
-func TestTurnEnds(t *testing.T) {
+// TestTurnIsBounded: who keeps the processor busy puts nobody off for long. The
+// runtime would look at its sockets only after ten milliseconds.
+func TestTurnIsBounded(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	turn, err := newTurn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer turn.close()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	defer func() { close(stop); <-stopped }()
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+	}()
+	ended := 0
+	for range 100 {
+		if turn.give() {
+			ended++
+		}
+	}
+	if ended > 50 {
+		t.Errorf("%d of 100 turns came to their end, beside one who never rests", ended)
+	}
+}
+
+// TestTurnAfterItsEnd: a turn whose pipe is gone is short.
+func TestTurnAfterItsEnd(t *testing.T) {
 	turn, err := newTurn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	turn.close()
-	turn.give()
+	for range 3 {
+		turn.give()
+	}
 }

@@ -1,6 +1,6 @@
 -- +goose Up
 -- Times are Unix microseconds; 0 is "never". Booleans are 0 and 1.
--- Tables are their primary key's tree (WITHOUT ROWID): their keys are random,
+-- Tables are their primary key's tree (WITHOUT ROWID): rows come in no order,
 -- and with a tree beside it for the key each row would dirty two pages.
 
 CREATE TABLE subjects (
