@@ -120,14 +120,17 @@ func Master(dir string) ([]byte, error) {
 	case err == nil:
 		return nil, fmt.Errorf("%s is damaged (%d bytes, want 32): put back the copy that belongs to this data folder", path, len(b))
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, fmt.Errorf("%w: see that it is a file that this user can read, or choose another data folder with --data", err)
 	}
 	if !empty {
 		return nil, fmt.Errorf("%s is missing, and without it the database beside it cannot be read: put back the copy that belongs to this data folder", path)
 	}
 	b = make([]byte, 32)
 	rand.Read(b)
-	return b, writeOnce(path, b)
+	if err := writeOnce(path, b); err != nil {
+		return nil, fmt.Errorf("%w: choose another data folder with --data, or make it writable", err)
+	}
+	return b, nil
 }
 
 func writeOnce(path string, b []byte) error {
@@ -415,7 +418,7 @@ func (r *Ring) unseal(rows []store.SealedKey) (*set, error) {
 	for _, k := range r.settled(rows, s) {
 		plain, err := r.master.Open(nil, nil, k.Sealed, []byte(k.Purpose+k.ID))
 		if err != nil {
-			return nil, fmt.Errorf("the master key does not open the database's keys: the two do not belong together (key %s)", k.ID)
+			return nil, fmt.Errorf("the master key does not open the database's keys: the two do not belong together (key %s): put back the master key that was made with this database, or a backup of the database that was made with this key", k.ID)
 		}
 		switch k.Purpose {
 		case purposeOPRF:

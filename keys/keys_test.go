@@ -314,6 +314,20 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
+// TestMasterThatCannotBe: where the key can be neither read nor made, the error
+// says what to do.
+func TestMasterThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "master.key"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, filepath.Join(dir, "away")} {
+		if _, err := keys.Master(d); err == nil || !strings.Contains(err.Error(), d) || !strings.Contains(err.Error(), "--data") {
+			t.Errorf("%s: %v does not say what to do", d, err)
+		}
+	}
+}
+
 func TestMaster(t *testing.T) {
 	dir := t.TempDir()
 	made, err := keys.Master(dir)

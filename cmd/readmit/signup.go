@@ -12,6 +12,7 @@ import (
 	"readmit.dev/readmit/api"
 	"readmit.dev/readmit/cause"
 	"readmit.dev/readmit/doctor"
+	"readmit.dev/readmit/identifier"
 	"readmit.dev/readmit/resident"
 )
 
@@ -114,6 +115,9 @@ func whereAndWho(a *agent.Agent, server, account string) (string, string, error)
 	server, err := agent.ParseServer(server)
 	if err != nil {
 		return "", "", usageError{err}
+	}
+	if n := len(identifier.Normalise(account)); n > identifier.Max {
+		return "", "", usageError{fmt.Errorf("an identifier has %d bytes at most, and this one has %d: see whether something else was pasted", identifier.Max, n)}
 	}
 	return server, account, nil
 }

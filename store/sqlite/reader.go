@@ -51,8 +51,8 @@ type probed struct{ at time.Time }
 // probeLife is how long it is believed.
 const probeLife = time.Second
 
-// Ready commits a small change and reads a little of every table, at most once a
-// second.
+// Ready looks whether the database is in its place, commits a small change and
+// reads a little of every table, at most once a second.
 func (s *Store) Ready(ctx context.Context) error {
 	if !s.isOpen() {
 		return errClosed
@@ -68,7 +68,10 @@ func (s *Store) Ready(ctx context.Context) error {
 		return nil
 	}
 	begun := time.Now()
-	err := s.Update(ctx, touch)
+	err := s.there()
+	if err == nil {
+		err = s.Update(ctx, touch)
+	}
 	if err == nil {
 		err = s.fault(s.readable())
 	}

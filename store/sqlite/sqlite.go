@@ -33,6 +33,7 @@ type Store struct {
 	dir     string
 	faults  *faults
 	lock    *dirLock
+	opened  os.FileInfo // the database, as it was opened
 	readers chan *conn
 	jobs    chan *job
 	turn    *turn
@@ -89,6 +90,9 @@ func open(dir string, f *faults) (_ *Store, err error) {
 	if err = private(filepath.Join(dir, file)); err != nil {
 		return nil, err
 	}
+	if s.opened, err = os.Stat(filepath.Join(dir, file)); err != nil {
+		return nil, unavailable(err)
+	}
 	if s.writer, err = s.connect(false); err != nil {
 		return nil, err
 	}
@@ -136,6 +140,19 @@ UNION ALL SELECT m.name || ' INDEXED BY ' || i.name FROM sqlite_master AS m, pra
 	}
 	var n int64
 	return r.QueryRowContext(context.Background(), s.first).Scan(&n)
+}
+
+// there reports whether the database is still where it was opened. One that was
+// taken away meanwhile goes on taking changes, and nobody will find them.
+func (s *Store) there() error {
+	now, err := os.Stat(filepath.Join(s.dir, file))
+	if err == nil && !os.SameFile(s.opened, now) {
+		err = errors.New("another file is in its place")
+	}
+	if err != nil {
+		return s.failed(fmt.Errorf("the database was taken away while it was used: stop the server, and put it or a backup in its place: %w", err))
+	}
+	return nil
 }
 
 // ErrDamaged: the file is no whole database any more.

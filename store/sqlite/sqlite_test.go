@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -291,6 +292,36 @@ func TestGhostRows(t *testing.T) {
 		if n != store.Ghosts || narrow > 0 {
 			t.Fatalf("%d ghosts, %d of them narrower than an account; want %d", n, narrow, store.Ghosts)
 		}
+	}
+}
+
+// TestReadyWhereTheDatabaseIsGone: what is written to a file that was taken away
+// is lost, so the store is not ready, and says why.
+func TestReadyWhereTheDatabaseIsGone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // nobody can take it away there
+	}
+	dir := t.TempDir()
+	s := openIn(t, dir, &faults{})
+	path := filepath.Join(dir, file)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for _, replaced := range []bool{false, true} {
+		if replaced {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Ready(t.Context()); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "taken away") {
+			t.Errorf("another file in its place: %v; it is ready: %v", replaced, err)
+		}
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Errorf("it is back, and not ready: %v", err)
 	}
 }
 
