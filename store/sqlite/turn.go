@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// longestTurn is how long a turn takes at most: longer than sixteen sign-ins
-// keep one processor busy between two commits, and too short for anybody to
-// put off a commit by keeping the processor busy with what writes nothing.
+// longestTurn is how long a turn takes at most: as long as sixteen messages of
+// sign-ins keep one processor busy, a quarter of a millisecond each, and too
+// short for anybody to put off a commit for long by what writes nothing.
 const longestTurn = 4 * time.Millisecond
 
 // turn lets everybody else go first: those who are ready to run, and those
